@@ -1,0 +1,14 @@
+//! The shared core of gendan (跟单): orders and after-sales tickets that are worked offline and merged.
+//!
+//! One way through: *command → fields and facts → one change → session ⇒ wire ⇒ relay session →
+//! admission → log → fan-out ⇒ session → document → fold → view*. This crate is pure: it opens no
+//! socket, reads no clock and draws no randomness of its own; both are parameters.
+//!
+//! The order of the `mod` lines is the layer order: a module names only modules above it.
+
+pub mod ids;
+pub mod limits;
+pub mod money;
+pub mod policy;
+pub mod refusal;
+pub mod time;

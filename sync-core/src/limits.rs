@@ -1,0 +1,35 @@
+//! Every bound of the core in one place. Units stand last in the names.
+//!
+//! A bound is checked before memory is taken for what it bounds. Nothing else in the crate holds a
+//! literal limit.
+
+/// Bytes of one wire frame, uncompressed.
+pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one Automerge change as pushed by a device (photos are blobs, never in a change).
+pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
+/// Operations in one change.
+pub const CHANGE_OPS_MAX: usize = 2_000;
+/// Dependencies named by one change.
+pub const CHANGE_DEPS_MAX: usize = 64;
+/// Bytes of one document snapshot.
+pub const DOCUMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of one signed fact, signature strokes included.
+pub const FACT_BYTES_MAX: usize = 64 * 1024;
+/// Facts in the log of one document.
+pub const FACTS_MAX: usize = 10_000;
+/// Characters of one text value (a field, a note, a reason).
+pub const TEXT_CHARS_MAX: usize = 2_000;
+/// Bytes of one key in a document's map.
+pub const KEY_BYTES_MAX: usize = 120;
+/// Pieces of evidence named by one fact.
+pub const EVIDENCE_MAX: usize = 40;
+/// Bytes of one blob (photo, file).
+pub const BLOB_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Bytes of a policy as TOML and as published CBOR.
+pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Heads that a seal or a document may name.
+pub const HEADS_MAX: usize = 64;
+/// Characters of a name such as a role, step or flow.
+pub const NAME_CHARS_MAX: usize = 40;
+/// Changes that stand beside a snapshot before the store compacts them into it.
+pub const LOOSE_CHANGES_MAX: usize = 32;

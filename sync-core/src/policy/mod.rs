@@ -1,0 +1,3 @@
+//! Policies: parse, check, publish, calendar, deadlines, judge.
+
+pub mod model;

@@ -1,0 +1,403 @@
+//! The shape of a policy (制度): what a company works by, as data.
+//!
+//! Written by hand as TOML, checked by [`super::check`], published as CBOR with a hash. Every step,
+//! window, deadline and amount carries the clause of the regulations that it comes from. Nothing here
+//! knows a company: adding a ticket kind or a rule of a known form is editing TOML.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{NaiveDate, NaiveTime, Weekday};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Name;
+use crate::refusal::Lang;
+
+/// Words for people, Chinese first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// 中文.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+impl Words {
+    /// The words in one language.
+    pub fn get(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::Zh => &self.zh,
+            Lang::En => &self.en,
+        }
+    }
+}
+
+/// A whole policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The profile's name, such as `furniture`.
+    pub name: Name,
+    /// Its title.
+    pub title: Words,
+    /// ISO 4217 code of every amount here.
+    pub currency: String,
+    /// IANA time zone in which windows and days are meant, such as `Asia/Shanghai`.
+    pub timezone: String,
+    /// Months after which the policy is due for review.
+    pub review_months: u32,
+    /// The working calendar that deadlines count on.
+    pub calendar: Calendar,
+    /// Who may do what.
+    pub roles: BTreeMap<Name, Role>,
+    /// The flows: `order` and the kinds of ticket.
+    pub flows: BTreeMap<Name, Flow>,
+    /// Material classes of items with their lead times.
+    #[serde(default)]
+    pub materials: BTreeMap<Name, Material>,
+    /// Urgencies of tickets with their deadlines.
+    #[serde(default)]
+    pub urgencies: BTreeMap<Name, Urgency>,
+    /// Daily and monthly windows.
+    #[serde(default)]
+    pub windows: BTreeMap<Name, Window>,
+    /// Causes of tickets.
+    #[serde(default)]
+    pub causes: BTreeMap<Name, Words>,
+    /// Survey questions, each answered 1 to 5 (CSAT).
+    #[serde(default)]
+    pub survey: BTreeMap<Name, Words>,
+    /// Grades of penalties, mildest first.
+    #[serde(default)]
+    pub penalties: Vec<Grade>,
+    /// What is judged.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+/// Working days and hours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calendar {
+    /// Working weekdays, such as `["Mon", "Tue"]`.
+    pub days: Vec<Weekday>,
+    /// Working periods of a day, in order, none past midnight.
+    pub hours: Vec<Period>,
+    /// Days off that would be working days.
+    #[serde(default)]
+    pub holidays: BTreeSet<NaiveDate>,
+    /// Working days that would be off (调休).
+    #[serde(default)]
+    pub extra_days: BTreeSet<NaiveDate>,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// A period of a day, the end excluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    /// Start.
+    pub from: NaiveTime,
+    /// End.
+    pub to: NaiveTime,
+}
+
+/// A role and its powers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// What people call it.
+    pub title: Words,
+    /// Which orders and tickets a device of this role holds.
+    pub scope: Scope,
+    /// Whether it holds prices and payments.
+    #[serde(default)]
+    pub money: bool,
+    /// What it may do beside the steps that name it.
+    #[serde(default)]
+    pub may: BTreeSet<Power>,
+}
+
+/// Which documents a role's devices hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All of the company.
+    All,
+    /// Those of the person's stores.
+    Store,
+    /// Those with an appointment assigned to the person.
+    Assigned,
+}
+
+/// A power that is not a step of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// Approve or decline proposed changes of orders and tickets (a seal).
+    Approve,
+    /// Cancel an order or ticket.
+    Cancel,
+    /// Assign appointments and reschedule them.
+    Assign,
+    /// Record payments, guarantees, prices.
+    Money,
+    /// Settle clashes.
+    Settle,
+    /// Add people, roles, stores; issue enrolment codes; revoke devices.
+    People,
+    /// Publish a policy.
+    Policy,
+    /// Release or discard what is held.
+    Release,
+    /// Give an exception its resolution, or a ticket its escalation.
+    Resolve,
+}
+
+/// A flow: an order's stages or one kind of ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// What people call it.
+    pub title: Words,
+    /// What it is a flow of.
+    pub subject: Subject,
+    /// The roles that may open one.
+    pub opened_by: Vec<Name>,
+    /// The steps in their usual order.
+    pub steps: Vec<Step>,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+impl Flow {
+    /// The step of this name.
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|s| s.id == *id)
+    }
+}
+
+/// What a flow is a flow of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// An order.
+    Order,
+    /// A ticket.
+    Ticket,
+}
+
+/// One step of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its name.
+    pub id: Name,
+    /// What people call it.
+    pub title: Words,
+    /// The roles that may record it.
+    pub by: Vec<Name>,
+    /// Steps that must stand before it.
+    #[serde(default)]
+    pub after: Vec<Name>,
+    /// Evidence that must be attached.
+    #[serde(default)]
+    pub evidence: Vec<EvidenceKind>,
+    /// Values that must be filled in, by name.
+    #[serde(default)]
+    pub values: Vec<Name>,
+    /// The customer signs the exact version on the screen.
+    #[serde(default)]
+    pub signature: bool,
+    /// The content becomes in force with this step.
+    #[serde(default)]
+    pub seal: bool,
+    /// Only for an order paid in full or with a guarantee.
+    #[serde(default)]
+    pub paid: bool,
+    /// It may be recorded more than once (partial deliveries, several visits).
+    #[serde(default)]
+    pub repeat: bool,
+    /// Something that happened in the world: it stands against a concurrent decision at a desk.
+    #[serde(default)]
+    pub physical: bool,
+    /// The order or ticket is complete with it.
+    #[serde(default)]
+    pub closes: bool,
+    /// May be left out.
+    #[serde(default)]
+    pub optional: bool,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// A kind of evidence.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
+pub enum EvidenceKind {
+    /// A text message, word for word.
+    #[n(0)]
+    TextMessage,
+    /// A photo.
+    #[n(1)]
+    Photo,
+    /// A signature.
+    #[n(2)]
+    Signature,
+    /// Any file.
+    #[n(3)]
+    File,
+}
+
+/// A material class of items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Material {
+    /// What people call it; also what a sheet's column says.
+    pub title: Words,
+    /// Days before the delivery date by which it must be placed.
+    pub lead_days: u32,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// An urgency of tickets. Hours count on the working calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Urgency {
+    /// What people call it.
+    pub title: Words,
+    /// Working hours until the first response is due.
+    pub response_hours: u32,
+    /// Working hours until the solution is due.
+    pub resolution_hours: u32,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// A window in which something is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// What people call it.
+    pub title: Words,
+    /// Start of the day's period.
+    pub from: NaiveTime,
+    /// Its end, excluded.
+    pub to: NaiveTime,
+    /// Days of the month, both included; every day where left out.
+    pub days_of_month: Option<(u32, u32)>,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// A grade of penalty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grade {
+    /// Its name.
+    pub id: Name,
+    /// What people call it.
+    pub title: Words,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// One thing that is judged: its form, and what is proposed when it is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its name; findings carry it.
+    pub id: Name,
+    /// What people call the finding.
+    pub title: Words,
+    /// Whom the proposal is about: roles of the order's or ticket's people.
+    #[serde(default)]
+    pub about: Vec<Name>,
+    /// Where it comes from.
+    pub clause: String,
+    /// The form with its numbers.
+    #[serde(flatten)]
+    pub form: RuleForm,
+}
+
+/// The forms of rule. Amounts are decimal text in the policy's currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "kebab-case")]
+pub enum RuleForm {
+    /// A step recorded outside a window, such as an insertion (插单).
+    OutsideWindow {
+        /// The step; `opened` stands for the opening itself.
+        step: Name,
+        /// The window.
+        window: Name,
+        /// What is proposed, if anything.
+        amount: Option<String>,
+    },
+    /// A step recorded later than the lead time of the slowest material before the delivery date.
+    LeadTime {
+        /// The step.
+        step: Name,
+        /// What is proposed, if anything.
+        amount: Option<String>,
+    },
+    /// The day for a step has come (by lead time) and it is not recorded: someone must remind. Once
+    /// `remind` is not recorded either by the end of the day, the amount is proposed for each role of `about`.
+    Reminder {
+        /// The step that is due.
+        step: Name,
+        /// The step or contact that counts as the reminder.
+        remind: Name,
+        /// What is proposed once the day has passed with neither, for each of `about`.
+        amount: Option<String>,
+    },
+    /// `until` must follow `from` within so many days; then the amounts run, doubling each day.
+    Within {
+        /// The step that starts the days.
+        from: Name,
+        /// The step that ends them.
+        until: Name,
+        /// Whole days.
+        days: u32,
+        /// The first late day's amount.
+        amount: Option<String>,
+        /// Each further day costs twice the one before; otherwise the amount stands once.
+        #[serde(default)]
+        doubling: bool,
+        /// A step whose recording excuses the delay, such as deliveries overbooked.
+        excused_by: Option<Name>,
+    },
+    /// A recorded mistake of one of these causes, with an amount for each item by how far the goods had come.
+    Mistake {
+        /// The step by which the mistake is recorded.
+        step: Name,
+        /// Once for each record, whatever the items.
+        once: Option<String>,
+        /// For each item, chosen by the latest of these steps that was recorded before.
+        #[serde(default)]
+        each_item_after: BTreeMap<Name, String>,
+    },
+    /// A ticket's response or resolution is late by its urgency.
+    Urgency {
+        /// The step that counts as the response.
+        response: Name,
+        /// The step that counts as the resolution.
+        resolution: Name,
+        /// Who is told when it passes.
+        escalate_to: Name,
+    },
+}
