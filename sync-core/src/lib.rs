@@ -6,6 +6,9 @@
 //!
 //! The order of the `mod` lines is the layer order: a module names only modules above it.
 
+pub mod document;
+pub mod domain;
+pub mod fact;
 pub mod ids;
 pub mod limits;
 pub mod money;
