@@ -6,9 +6,13 @@
 //!
 //! The order of the `mod` lines is the layer order: a module names only modules above it.
 
+pub mod admission;
+pub mod authority;
+pub mod directory;
 pub mod document;
 pub mod domain;
 pub mod fact;
+pub mod fold;
 pub mod ids;
 pub mod limits;
 pub mod money;

@@ -147,7 +147,7 @@ fn edit(op: &automerge::legacy::Op) -> Result<Edit, Refusal> {
     match &op.action {
         OpType::Put(value) => {
             let value = from_scalar(value).ok_or_else(|| grammar("a type of value that no field has"))?;
-            if map == Map::Log && op.pred.len() > 0 {
+            if map == Map::Log && !op.pred.is_empty() {
                 return Err(grammar("a fact is never overwritten"));
             }
             Ok(Edit::Put(map, key.to_string(), value))

@@ -1,0 +1,157 @@
+//! Admission: may this change enter the document?
+//!
+//! The relay asks it of every pushed change before anything is stored or forwarded; a device asks the
+//! same of what it is about to write, so that a refusal is told at once. A change enters only if it
+//! parses, belongs to this device, builds on admitted changes, fits the grammar, carries a fact that
+//! verifies and that its author may record as they stood, and is reproduced exactly ([`untrusted`]).
+//! Anything else is refused with its reason and, at the relay, held whole: nothing is lost.
+//!
+//! [`untrusted`]: crate::document::untrusted
+
+use crate::authority::Act;
+use crate::directory::Rules;
+use crate::document::history::fact_key;
+use crate::document::untrusted::Untrusted;
+use crate::document::{ChangeBytes, Document, Edit};
+use crate::domain::fields::{Map, Value};
+use crate::fact::Fact;
+use crate::fact::keys::{Certificate, PublicKey};
+use crate::fact::kinds::Payload;
+use crate::fold::fold;
+use crate::ids::{ChangeHash, CommandId, DeviceId, DocKind, PersonId};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::time::UnixMs;
+
+/// At whose door a change stands, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// Directory and policies as they are here.
+    pub rules: Rules<'a>,
+    /// The device that the change must belong to.
+    pub device: DeviceId,
+    /// The person of that device.
+    pub person: PersonId,
+    /// Now, by the clock of this side.
+    pub now_ms: UnixMs,
+    /// The office released it: authority is not asked again; everything else is.
+    pub released: bool,
+}
+
+/// A change that entered.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Its hash and bytes.
+    pub change: ChangeBytes,
+    /// The action it belongs to.
+    pub command: CommandId,
+    /// Its fact, if it carries one.
+    pub fact: Option<Fact>,
+}
+
+/// Lets one foreign change into the document, or refuses it and leaves the document as it was.
+pub fn admit(doc: &mut Document, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitted, Refusal> {
+    let foreign = Untrusted::parse(bytes)?;
+    if foreign.actor.device != gate.device {
+        return Err(Refusal::new(RefusalCode::ForeignActor));
+    }
+    let missing = || Refusal::new(RefusalCode::DependencyMissing);
+    if !foreign.deps.iter().all(|dep| doc.has(*dep)) {
+        return Err(missing());
+    }
+    let base = doc.at(&foreign.deps).ok_or_else(missing)?;
+    let fact = fact_of(&foreign, &base, gate)?;
+    if !gate.released {
+        let state = fold(&base, &gate.rules);
+        let at_ms = fact.as_ref().map_or(foreign.unix_ms, |f| f.stamp.best().0);
+        let act = Act {
+            rules: gate.rules,
+            person: gate.person,
+            doc: &base,
+            state: &state,
+            at_ms: at_ms.min(gate.now_ms),
+            received_ms: gate.now_ms,
+        };
+        act.judge(fact.as_ref(), &foreign.edits)?;
+    }
+    foreign.prove(&base)?;
+    let command = foreign.command;
+    let change = foreign.enter(doc)?;
+    Ok(Admitted { change, command, fact })
+}
+
+/// Lets a change in that the relay sent and admitted before: proved and verified, authority not judged.
+pub fn receive(doc: &mut Document, bytes: &[u8], rules: &Rules<'_>) -> Result<ChangeHash, Refusal> {
+    let foreign = Untrusted::parse(bytes)?;
+    let hash = foreign.hash;
+    if doc.has(hash) {
+        return Ok(hash);
+    }
+    let missing = || Refusal::new(RefusalCode::DependencyMissing);
+    if !foreign.deps.iter().all(|dep| doc.has(*dep)) {
+        return Err(missing());
+    }
+    let base = doc.at(&foreign.deps).ok_or_else(missing)?;
+    for edit in &foreign.edits {
+        if let Edit::Put(Map::Log, _, Value::Bytes(bytes)) = edit {
+            verify(bytes, doc.id().kind(), rules)?;
+        }
+    }
+    foreign.prove(&base)?;
+    foreign.enter(doc)?;
+    Ok(hash)
+}
+
+/// Checks the signature of every fact in a document that came as a snapshot.
+pub fn verify_log(doc: &Document, rules: &Rules<'_>) -> Result<(), Refusal> {
+    for (_, value) in doc.values(Map::Log) {
+        if let Value::Bytes(bytes) = value {
+            verify(&bytes, doc.id().kind(), rules)?;
+        }
+    }
+    Ok(())
+}
+
+fn verify(bytes: &[u8], kind: DocKind, rules: &Rules<'_>) -> Result<Fact, Refusal> {
+    let invalid = |e| Refusal::new(RefusalCode::SignatureInvalid).with("reason", e);
+    Fact::verify(bytes, |fact| key_of(fact, kind, rules)).map_err(invalid)
+}
+
+/// The key that a fact must be signed with: its device's, or the one that the founding fact brings.
+fn key_of(fact: &Fact, kind: DocKind, rules: &Rules<'_>) -> Option<PublicKey> {
+    if let Some(device) = rules.directory.devices.get(&fact.device) {
+        return (device.person == fact.author).then_some(device.key);
+    }
+    match &fact.payload {
+        Payload::Founded(p) if kind == DocKind::Directory => {
+            let certificate = Certificate::verify(&p.certificate, &PublicKey(*p.key)).ok()?;
+            let fits = certificate.device == fact.device && certificate.person == fact.author;
+            fits.then(|| certificate.public_key())
+        }
+        _ => None,
+    }
+}
+
+/// The change's one fact, verified: signed by this device for its person, for this document, under its
+/// own id, and not there before.
+fn fact_of(foreign: &Untrusted, base: &Document, gate: &Gate<'_>) -> Result<Option<Fact>, Refusal> {
+    let grammar = |reason: &str| Refusal::new(RefusalCode::Grammar).with("reason", reason);
+    let mut found = None;
+    for edit in &foreign.edits {
+        let Edit::Put(Map::Log, key, value) = edit else { continue };
+        let Value::Bytes(bytes) = value else { return Err(grammar("a log entry is bytes")) };
+        let fact = verify(bytes, base.id().kind(), &gate.rules)?;
+        if fact.device != gate.device || fact.author != gate.person {
+            return Err(Refusal::new(RefusalCode::OnBehalf));
+        }
+        if fact.doc != base.id() || fact_key(fact.id) != *key {
+            return Err(grammar("the fact belongs elsewhere"));
+        }
+        if base.value(Map::Log, key).is_some() {
+            return Err(grammar("a fact is never overwritten"));
+        }
+        if found.replace(fact).is_some() {
+            return Err(grammar("one change carries one fact"));
+        }
+    }
+    Ok(found)
+}

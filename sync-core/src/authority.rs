@@ -1,0 +1,420 @@
+//! Authority: may this person say this now, seen from where they stand?
+//!
+//! The one rulebook that commands ask before they are carried out and that the relay asks before a
+//! change enters. Both ask it about the document *as the author had it* (at the change's
+//! dependencies): what happened elsewhere meanwhile makes a clash, never a refusal. The answer is a
+//! refusal in words, with the roles that could do it. It reads no clock: `at_ms` is the fact's best
+//! time, `received_ms` the relay's (on a device: now).
+
+use std::collections::BTreeSet;
+
+use crate::directory::{RoleSpan, Rules};
+use crate::document::history::History;
+use crate::document::{Document, Edit};
+use crate::domain::fields::{self, Map, Value};
+use crate::fact::Fact;
+use crate::fact::keys::{Certificate, PublicKey};
+use crate::fact::kinds::{Evidence, Outcome, Payload, Step};
+use crate::fold::State;
+use crate::ids::{ChangeHash, DocKind, Name, PersonId, StoreId};
+use crate::limits;
+use crate::policy::model::{Flow, Policy, Power, Scope, Step as StepRule, Subject};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::time::UnixMs;
+
+/// Who acts, on what, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Act<'a> {
+    /// Directory and policies.
+    pub rules: Rules<'a>,
+    /// Who acts.
+    pub person: PersonId,
+    /// The document as its author had it.
+    pub doc: &'a Document,
+    /// What that amounts to.
+    pub state: &'a State,
+    /// When it was done, as far as the device knew.
+    pub at_ms: UnixMs,
+    /// When it arrived.
+    pub received_ms: UnixMs,
+}
+
+type Verdict = Result<(), Refusal>;
+
+fn no(code: RefusalCode) -> Refusal {
+    Refusal::new(code)
+}
+
+impl<'a> Act<'a> {
+    /// Judges a fact together with the edits of its change.
+    pub fn judge(&self, fact: Option<&Fact>, edits: &[Edit]) -> Verdict {
+        for edit in edits {
+            self.edit_fits(edit)?;
+        }
+        if let Some(fact) = fact {
+            self.fact(fact)?;
+        }
+        if edits.iter().any(|e| !matches!(e, Edit::Put(Map::Log, ..))) {
+            self.may_edit(fact)?;
+        }
+        Ok(())
+    }
+
+    fn policy(&self) -> Result<&'a Policy, Refusal> {
+        let found = self.rules.at(self.at_ms);
+        found
+            .map(|(_, policy)| policy)
+            .ok_or_else(|| no(RefusalCode::PolicyInvalid).with("reason", "no policy is published"))
+    }
+
+    /// The person's roles that hold both when it was done and when it arrived.
+    fn roles(&self) -> Result<Vec<&'a RoleSpan>, Refusal> {
+        let directory = self.rules.directory;
+        let then: Vec<_> = directory.roles_at(self.person, self.at_ms).collect();
+        let both: Vec<_> = then.iter().copied().filter(|span| span.holds_at(self.received_ms)).collect();
+        match (then.first(), both.is_empty()) {
+            (Some(span), true) => {
+                let ended = crate::time::utc(span.to_ms.unwrap_or(self.received_ms)).to_rfc3339();
+                Err(no(RefusalCode::RoleEnded).with("ended", ended))
+            }
+            _ => Ok(both),
+        }
+    }
+
+    /// Refuses unless one of the person's roles is among these.
+    fn one_of(&self, roles: &[Name], action: &str) -> Verdict {
+        let theirs = self.roles()?;
+        if theirs.iter().any(|span| roles.contains(&span.role)) {
+            return Ok(());
+        }
+        Err(no(RefusalCode::RoleMissing).with("action", action).by(roles.to_vec()))
+    }
+
+    /// Refuses unless one of the person's roles has the power.
+    pub fn power(&self, power: Power, action: &str) -> Verdict {
+        let policy = self.policy()?;
+        let able: Vec<Name> =
+            policy.roles.iter().filter(|(_, r)| r.may.contains(&power)).map(|(n, _)| n.clone()).collect();
+        self.one_of(&able, action)
+    }
+
+    /// Refuses unless the document is within the scope of one of the person's roles.
+    pub fn in_scope(&self, store: Option<StoreId>) -> Verdict {
+        let policy = self.policy()?;
+        let money = self.doc.id().kind().is_money();
+        let sees = |span: &&RoleSpan| {
+            policy.roles.get(&span.role).is_some_and(|role| {
+                (!money || role.money)
+                    && match role.scope {
+                        Scope::All => true,
+                        Scope::Store => store.is_none() || span.store.is_none() || span.store == store,
+                        Scope::Assigned => self.state.is_assigned(self.person),
+                    }
+            })
+        };
+        let roles = self.roles()?;
+        if roles.iter().any(sees) {
+            return Ok(());
+        }
+        let assigned_only =
+            roles.iter().any(|s| policy.roles.get(&s.role).is_some_and(|role| role.scope == Scope::Assigned));
+        Err(no(if assigned_only { RefusalCode::NotAssigned } else { RefusalCode::OutOfScope }))
+    }
+
+    fn edit_fits(&self, edit: &Edit) -> Verdict {
+        let kind = self.doc.id().kind();
+        match edit {
+            Edit::Put(Map::Log, _, Value::Bytes(bytes)) if bytes.len() <= limits::FACT_BYTES_MAX => Ok(()),
+            Edit::Put(map, key, value) => fields::check(kind, *map, key, value),
+            Edit::Delete(Map::Fields | Map::Items, key) | Edit::Delete(Map::Notes, key) => {
+                let known = [Map::Fields, Map::Items].iter().any(|m| fields::find(kind, *m, key).is_some());
+                let note = fields::sixteen(key).is_some();
+                if known || note { Ok(()) } else { Err(no(RefusalCode::UnknownField).with("field", key)) }
+            }
+            Edit::Delete(map, key) => {
+                Err(no(RefusalCode::UnknownField).with("field", format!("{}.{key}", map.name())))
+            }
+        }
+    }
+
+    /// Anyone in scope may edit; what it brings into force is another question.
+    fn may_edit(&self, fact: Option<&Fact>) -> Verdict {
+        let kind = self.doc.id().kind();
+        if kind == DocKind::Directory {
+            return Err(no(RefusalCode::Grammar).with("reason", "a directory has facts only"));
+        }
+        let opening = match fact.map(|f| &f.payload) {
+            Some(Payload::Opened(opened)) => Some(opened.store),
+            _ => None,
+        };
+        let needs_opening = matches!(kind, DocKind::Order | DocKind::Ticket);
+        if needs_opening && self.state.opened.is_none() && opening.is_none() {
+            return Err(no(RefusalCode::NotFound).with("what", self.doc.id()));
+        }
+        self.in_scope(opening.unwrap_or(self.state.store()))
+    }
+
+    fn fact(&self, fact: &Fact) -> Verdict {
+        let kind = self.doc.id().kind();
+        if !fact.payload.fits(kind) {
+            return Err(
+                no(RefusalCode::Grammar).with("reason", "the fact belongs in another kind of document")
+            );
+        }
+        if kind == DocKind::Directory {
+            return self.directory(&fact.payload);
+        }
+        let opening = matches!(fact.payload, Payload::Opened(_));
+        if matches!(kind, DocKind::Order | DocKind::Ticket) && self.state.opened.is_none() && !opening {
+            return Err(no(RefusalCode::NotFound).with("what", self.doc.id()));
+        }
+        bounded(&fact.payload)?;
+        if let Payload::Opened(p) = &fact.payload {
+            return self.opened(p);
+        }
+        self.in_scope(self.state.store())?;
+        self.work(&fact.payload)
+    }
+
+    fn opened(&self, p: &crate::fact::kinds::Opened) -> Verdict {
+        if self.state.opened.is_some() {
+            return Err(no(RefusalCode::AlreadyExists).with("what", &p.number));
+        }
+        let unknown = || no(RefusalCode::NotFound).with("what", &p.flow);
+        let flow = self.policy()?.flows.get(&p.flow).ok_or_else(unknown)?;
+        let fits = match flow.subject {
+            Subject::Order => DocKind::Order,
+            Subject::Ticket => DocKind::Ticket,
+        };
+        if fits != self.doc.id().kind() {
+            return Err(unknown());
+        }
+        if p.number.trim().is_empty() {
+            return Err(no(RefusalCode::ValueMissing).with("action", &flow.title.zh).with("field", "number"));
+        }
+        self.one_of(&flow.opened_by, &flow.title.zh)?;
+        self.in_scope(p.store)
+    }
+
+    fn work(&self, payload: &Payload) -> Verdict {
+        match payload {
+            Payload::Step(p) => self.step(p),
+            Payload::Approved(p) => {
+                self.power(Power::Approve, "批准修改")?;
+                self.proposed()?;
+                self.seals(&p.heads)
+            }
+            Payload::Declined(_) => {
+                self.power(Power::Approve, "驳回修改")?;
+                self.proposed()
+            }
+            Payload::Cancelled(_) => {
+                self.power(Power::Cancel, "取消")?;
+                self.open()?;
+                let flow = self.flow()?;
+                let gone = |s: &&StepRule| s.physical && s.signature && self.state.done(s.id.as_str());
+                match flow.steps.iter().find(gone) {
+                    Some(_) => Err(no(RefusalCode::Closed)),
+                    None => Ok(()),
+                }
+            }
+            Payload::Assigned(p) => self.assigned(&p.people, &p.purpose, &p.on),
+            Payload::Visited(p) => match self.state.appointments.get(&p.appointment) {
+                Some(a) if a.people.contains(&self.person) => Ok(()),
+                Some(_) => self.power(Power::Assign, "更改预约"),
+                None => Err(no(RefusalCode::NotFound).with("what", p.appointment)),
+            },
+            Payload::Settled(p) => {
+                self.power(Power::Settle, "裁决冲突")?;
+                let clash = self.state.clashes.iter().any(|c| c.is_between(p.left, p.right));
+                if clash && [p.left, p.right].contains(&p.keep) {
+                    Ok(())
+                } else {
+                    Err(no(RefusalCode::NoClash))
+                }
+            }
+            Payload::Cleared(_) | Payload::Payment(_) => self.power(Power::Money, "登记收款"),
+            Payload::Resolved(p) => {
+                self.power(Power::Resolve, "解除异常")?;
+                let known = self.state.exceptions.iter().any(|(e, _)| e.said.fact == p.exception);
+                if known { Ok(()) } else { Err(no(RefusalCode::NotFound).with("what", p.exception)) }
+            }
+            Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
+            _ => Err(no(RefusalCode::NewerApp)),
+        }
+    }
+
+    fn flow(&self) -> Result<&'a Flow, Refusal> {
+        let missing = || no(RefusalCode::NotFound).with("what", "flow");
+        self.state.flow(&self.rules).ok_or_else(missing)
+    }
+
+    fn open(&self) -> Verdict {
+        if self.state.is_cancelled() {
+            return Err(no(RefusalCode::Cancelled));
+        }
+        if self.state.is_closed(self.state.flow(&self.rules)) {
+            return Err(no(RefusalCode::Closed));
+        }
+        Ok(())
+    }
+
+    fn proposed(&self) -> Verdict {
+        if self.state.proposed.is_empty() { Err(no(RefusalCode::NothingProposed)) } else { Ok(()) }
+    }
+
+    /// A seal must name what its author had, and no less than what is in force.
+    fn seals(&self, heads: &[ChangeHash]) -> Verdict {
+        let history: History = self.doc.history();
+        let known =
+            !heads.is_empty() && heads.len() <= limits::HEADS_MAX && heads.iter().all(|h| self.doc.has(*h));
+        let whole = self.state.in_force.as_ref().is_none_or(|sealed| history.covers(heads, sealed));
+        if known && whole { Ok(()) } else { Err(no(RefusalCode::SealStale)) }
+    }
+
+    fn assigned(&self, people: &[PersonId], purpose: &Name, on: &str) -> Verdict {
+        self.power(Power::Assign, "派单")?;
+        self.open()?;
+        if self.flow()?.step(purpose.as_str()).is_none() {
+            return Err(no(RefusalCode::StepUnknown).with("action", purpose));
+        }
+        if on.parse::<chrono::NaiveDate>().is_err() {
+            return Err(no(RefusalCode::ValueInvalid)
+                .with("field", "on")
+                .with("reason", "a day is written 2026-11-22"));
+        }
+        match people.iter().find(|p| !self.rules.directory.people.contains_key(p)) {
+            Some(person) => Err(no(RefusalCode::NotFound).with("what", person)),
+            None => Ok(()),
+        }
+    }
+
+    fn step(&self, p: &Step) -> Verdict {
+        let rule = self.flow()?.step(p.step.as_str());
+        let rule = rule.ok_or_else(|| no(RefusalCode::StepUnknown).with("action", &p.step))?;
+        self.step_possible(rule)?;
+        let title = &rule.title.zh;
+        if p.outcome == Outcome::Done || p.outcome == Outcome::Partial {
+            complete(rule, p, title)?;
+        }
+        match &p.seal {
+            Some(heads) => self.seals(heads),
+            None if rule.seal || (rule.signature && p.signature.is_some()) => Err(no(RefusalCode::SealStale)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the person could record this step now, what it needs aside.
+    pub fn step_possible(&self, rule: &StepRule) -> Verdict {
+        let title = &rule.title.zh;
+        self.one_of(&rule.by, title)?;
+        self.open()?;
+        if !rule.repeat && self.state.done(rule.id.as_str()) {
+            return Err(no(RefusalCode::StepRepeated).with("action", title));
+        }
+        let flow = self.flow()?;
+        for before in &rule.after {
+            if !self.state.did(before.as_str()) {
+                let missing = flow.step(before.as_str()).map_or(before.as_str(), |s| s.title.zh.as_str());
+                return Err(no(RefusalCode::StepOrder).with("action", title).with("missing", missing));
+            }
+        }
+        if rule.paid && self.state.cleared.is_none() {
+            return Err(no(RefusalCode::NotPaid).with("action", title));
+        }
+        Ok(())
+    }
+
+    fn directory(&self, payload: &Payload) -> Verdict {
+        let directory = self.rules.directory;
+        if let Payload::Founded(p) = payload {
+            let key = PublicKey(*p.key);
+            let certificate = Certificate::verify(&p.certificate, &key);
+            let holds = certificate.is_ok_and(|c| c.person == self.person);
+            return match (directory.key, holds) {
+                (None, true) => Ok(()),
+                (None, false) => {
+                    Err(no(RefusalCode::SignatureInvalid).with("reason", "the company's certificate"))
+                }
+                (Some(_), _) => Err(no(RefusalCode::AlreadyExists).with("what", &directory.name)),
+            };
+        }
+        let first = directory.policies.is_empty() && directory.founder == Some(self.person);
+        match payload {
+            Payload::PolicyPublished(p) => {
+                if directory.policies.last().is_some_and(|last| p.version <= last.version) {
+                    return Err(no(RefusalCode::PolicyInvalid).with("reason", "the version is not higher"));
+                }
+                if first { Ok(()) } else { self.power(Power::Policy, "发布制度") }
+            }
+            Payload::DeviceEnrolled(p) => {
+                let key = directory.key.ok_or_else(|| no(RefusalCode::DirectoryMissing))?;
+                let certificate = Certificate::verify(&p.certificate, &key)
+                    .map_err(|e| no(RefusalCode::SignatureInvalid).with("reason", e))?;
+                if !directory.people.contains_key(&certificate.person) {
+                    return Err(no(RefusalCode::NotFound).with("what", certificate.person));
+                }
+                self.power(Power::People, "登记设备")
+            }
+            Payload::RoleGranted(p) => {
+                if !self.policy()?.roles.contains_key(&p.role) {
+                    return Err(no(RefusalCode::NotFound).with("what", &p.role));
+                }
+                self.power(Power::People, "授予岗位")
+            }
+            Payload::PersonAdded(_)
+            | Payload::RoleEnded(_)
+            | Payload::StoreAdded(_)
+            | Payload::DeviceRevoked(_) => self.power(Power::People, "更改人员"),
+            _ => Err(no(RefusalCode::NewerApp)),
+        }
+    }
+}
+
+/// Whether a step record has the evidence, values and signature that the policy asks for.
+fn complete(rule: &StepRule, p: &Step, title: &str) -> Verdict {
+    let kinds: BTreeSet<_> = p.evidence.iter().filter(|e| e.is_substantial()).map(|e| e.kind).collect();
+    if let Some(missing) = rule.evidence.iter().find(|kind| !kinds.contains(kind)) {
+        let word = evidence_word(*missing);
+        return Err(no(RefusalCode::EvidenceMissing).with("action", title).with("evidence", word));
+    }
+    let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
+    if let Some(field) = rule.values.iter().find(empty) {
+        return Err(no(RefusalCode::ValueMissing).with("action", title).with("field", field));
+    }
+    if rule.signature && !p.signature.as_ref().is_some_and(crate::fact::kinds::Signature::is_drawn) {
+        return Err(no(RefusalCode::SignatureMissing).with("action", title));
+    }
+    Ok(())
+}
+
+fn evidence_word(kind: crate::policy::model::EvidenceKind) -> &'static str {
+    use crate::policy::model::EvidenceKind;
+    match kind {
+        EvidenceKind::TextMessage => "短信 (text message)",
+        EvidenceKind::Photo => "照片 (photo)",
+        EvidenceKind::Signature => "签名 (signature)",
+        EvidenceKind::File => "文件 (file)",
+    }
+}
+
+/// Text and evidence within bounds.
+fn bounded(payload: &Payload) -> Verdict {
+    let too_large =
+        |what: &str, limit: usize| no(RefusalCode::TooLarge).with("what", what).with("limit", limit);
+    let evidence = payload.evidence();
+    if evidence.len() > limits::EVIDENCE_MAX {
+        return Err(too_large("evidence", limits::EVIDENCE_MAX));
+    }
+    let long = |text: &str| text.chars().count() > limits::TEXT_CHARS_MAX;
+    let wordy = |e: &Evidence| e.text.as_deref().is_some_and(long) || e.media.as_deref().is_some_and(long);
+    if evidence.iter().any(wordy) {
+        return Err(too_large("text", limits::TEXT_CHARS_MAX));
+    }
+    if let Payload::Step(p) = payload {
+        if p.values.len() > limits::EVIDENCE_MAX || p.values.values().any(|v| long(v)) {
+            return Err(too_large("values", limits::EVIDENCE_MAX));
+        }
+    }
+    Ok(())
+}

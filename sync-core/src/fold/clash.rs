@@ -1,0 +1,152 @@
+//! Clashes: facts that were made apart and cannot both lead.
+//!
+//! Nothing is rejected for it. The physical fact stands, the decision at a desk is marked as overtaken,
+//! and a person settles it by a fact of their own. Whether two facts were made apart is read off the
+//! change graph; no clock is asked.
+
+use super::content::{SEALED, differences};
+use super::{Saying, State};
+use crate::directory::Rules;
+use crate::document::Document;
+use crate::document::history::History;
+use crate::fact::kinds::{Outcome, Payload, Step};
+use crate::ids::{FactId, PersonId};
+
+/// What two facts disagree about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClashKind {
+    /// Called off at a desk while it was done in the world.
+    CancelledButDone,
+    /// Two seals, or a signature and a seal, of different content: the keys they disagree on.
+    ContentDiffers(Vec<String>),
+    /// A step that is done once was recorded twice, apart.
+    DoneTwice,
+}
+
+/// One clash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// What about.
+    pub kind: ClashKind,
+    /// The fact that leads until it is settled: the physical one, or the earlier in the log.
+    pub left: FactId,
+    /// The other fact.
+    pub right: FactId,
+    /// How it was settled.
+    pub settled: Option<Settlement>,
+}
+
+/// How a clash was settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The settling fact.
+    pub fact: FactId,
+    /// Who settled.
+    pub by: PersonId,
+    /// The fact that leads.
+    pub keep: FactId,
+    /// Why.
+    pub reason: String,
+}
+
+impl Clash {
+    /// The fact that leads.
+    pub fn leading(&self) -> FactId {
+        self.settled.as_ref().map_or(self.left, |s| s.keep)
+    }
+    /// Whether this fact was set aside by the clash.
+    pub fn overtakes(&self, fact: FactId) -> bool {
+        (self.left == fact || self.right == fact) && self.leading() != fact
+    }
+    /// Whether the clash is about these two facts, in either order.
+    pub fn is_between(&self, a: FactId, b: FactId) -> bool {
+        (self.left, self.right) == (a, b) || (self.left, self.right) == (b, a)
+    }
+}
+
+/// Finds the clashes of a state and how they were settled.
+pub(super) fn find(state: &mut State, doc: &Document, history: &History, rules: &Rules<'_>) {
+    let mut clashes = cancellations(state, history, rules);
+    clashes.extend(twice(state, history, rules));
+    clashes.extend(contents(state, doc, history));
+    for entry in doc.log() {
+        let Payload::Settled(p) = &entry.fact.payload else { continue };
+        let clash = clashes.iter_mut().find(|c| c.is_between(p.left, p.right));
+        if let Some(clash) = clash {
+            // The newest settlement in the log's order leads: a later look may correct an earlier one.
+            clash.settled = Some(Settlement {
+                fact: entry.fact.id,
+                by: entry.fact.author,
+                keep: p.keep,
+                reason: p.reason.clone(),
+            });
+        }
+    }
+    state.clashes = clashes;
+}
+
+fn happened(step: &Saying<Step>) -> bool {
+    matches!(step.what.outcome, Outcome::Done | Outcome::Partial)
+}
+
+fn cancellations(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {
+    let (Some(cancelled), Some(flow)) = (&state.cancelled, state.flow(rules)) else { return Vec::new() };
+    let physical =
+        |s: &&Saying<Step>| happened(s) && flow.step(s.what.step.as_str()).is_some_and(|r| r.physical);
+    let apart = |s: &&Saying<Step>| history.concurrent(s.said.change, cancelled.said.change);
+    let clash = |s: &Saying<Step>| Clash {
+        kind: ClashKind::CancelledButDone,
+        left: s.said.fact,
+        right: cancelled.said.fact,
+        settled: None,
+    };
+    // One clash for the furthest thing that was done: settling it settles the cancellation.
+    state.steps.iter().filter(physical).filter(apart).next_back().map(clash).into_iter().collect()
+}
+
+fn twice(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {
+    let Some(flow) = state.flow(rules) else { return Vec::new() };
+    let mut clashes = Vec::new();
+    for (at, right) in state.steps.iter().enumerate() {
+        if flow.step(right.what.step.as_str()).is_none_or(|rule| rule.repeat) || !happened(right) {
+            continue;
+        }
+        let left = state.steps[..at].iter().find(|left| {
+            left.what.step == right.what.step
+                && happened(left)
+                && history.concurrent(left.said.change, right.said.change)
+        });
+        clashes.extend(left.map(|left| Clash {
+            kind: ClashKind::DoneTwice,
+            left: left.said.fact,
+            right: right.said.fact,
+            settled: None,
+        }));
+    }
+    clashes
+}
+
+fn contents(state: &State, doc: &Document, history: &History) -> Vec<Clash> {
+    let mut clashes = Vec::new();
+    for (at, right) in state.seals.iter().enumerate() {
+        for left in &state.seals[..at] {
+            if !history.concurrent(left.said.change, right.said.change) || left.heads == right.heads {
+                continue;
+            }
+            let keys: Vec<String> = SEALED
+                .into_iter()
+                .flat_map(|map| {
+                    let a = doc.values_at(map, &left.heads).into_iter().collect();
+                    let b = doc.values_at(map, &right.heads).into_iter().collect();
+                    differences(&a, &b)
+                })
+                .map(|(key, _, _)| key)
+                .collect();
+            if !keys.is_empty() {
+                let kind = ClashKind::ContentDiffers(keys);
+                clashes.push(Clash { kind, left: left.said.fact, right: right.said.fact, settled: None });
+            }
+        }
+    }
+    clashes
+}

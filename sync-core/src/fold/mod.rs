@@ -1,0 +1,257 @@
+//! The fold: what a document's log and fields amount to.
+//!
+//! In: a document and the rules (directory and policies). Out: a [`State`]: what was opened, which steps
+//! were done, what is in force, what is only proposed, and which facts clash. It is a pure function: the
+//! same bytes give the same state on every phone and on the relay. It reads no clock and decides nothing
+//! by one. Authority is not judged here: what stands in the log was admitted ([`crate::admission`]).
+
+pub mod clash;
+pub mod content;
+
+use std::collections::BTreeMap;
+
+use crate::directory::Rules;
+use crate::document::Document;
+use crate::document::history::Entry;
+use crate::fact::kinds::{
+    AppointmentStatus, Contact, Escalated, Exception, Opened, Outcome, Part, Payload, Payment, Step,
+};
+use crate::ids::{AppointmentId, ChangeHash, DeviceId, DocId, FactId, Name, PersonId, StoreId};
+use crate::policy::model::{Flow, Step as StepRule};
+use crate::time::{Stamp, UnixMs};
+use clash::Clash;
+use content::{Proposal, Seal};
+
+/// Who said a thing, when, and in which change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The fact.
+    pub fact: FactId,
+    /// Who.
+    pub by: PersonId,
+    /// With which device.
+    pub device: DeviceId,
+    /// When, as far as the device knew.
+    pub at: Stamp,
+    /// The change that brought it.
+    pub change: ChangeHash,
+}
+
+/// A thing that was said, with who said it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saying<T> {
+    /// Who, when, where.
+    pub said: Said,
+    /// What.
+    pub what: T,
+}
+
+/// One appointment as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appointment {
+    /// Who assigned it.
+    pub said: Said,
+    /// The people who go.
+    pub people: Vec<PersonId>,
+    /// The day.
+    pub on: String,
+    /// What for.
+    pub purpose: Name,
+    /// Its state.
+    pub status: AppointmentStatus,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+/// What a document amounts to.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The document.
+    pub doc: DocId,
+    /// Its opening.
+    pub opened: Option<Saying<Opened>>,
+    /// Steps, in the log's order.
+    pub steps: Vec<Saying<Step>>,
+    /// Its calling-off, also one that was overtaken (see [`State::is_cancelled`]).
+    pub cancelled: Option<Saying<String>>,
+    /// Paid in full (false) or guaranteed (true).
+    pub cleared: Option<Saying<bool>>,
+    /// Appointments by id.
+    pub appointments: BTreeMap<AppointmentId, Appointment>,
+    /// Everyone who was ever assigned, for scope.
+    pub contacts: Vec<Saying<Contact>>,
+    /// Exceptions, each with its resolution.
+    pub exceptions: Vec<(Saying<Exception>, Option<Saying<String>>)>,
+    /// Escalations.
+    pub escalations: Vec<Saying<Escalated>>,
+    /// Parts needed and used.
+    pub parts: Vec<Saying<Part>>,
+    /// Payments (money facets).
+    pub payments: Vec<Saying<Payment>>,
+    /// Seals, oldest first.
+    pub seals: Vec<Seal>,
+    /// The heads whose content is in force, once something is.
+    pub in_force: Option<Vec<ChangeHash>>,
+    /// What was edited since and is not in force.
+    pub proposed: Vec<Proposal>,
+    /// Facts that cannot both lead.
+    pub clashes: Vec<Clash>,
+    /// Facts that only a newer app understands.
+    pub unknown: usize,
+    /// The whole log, in its one order.
+    pub log: Vec<Entry>,
+}
+
+impl State {
+    /// The flow's name.
+    pub fn flow_name(&self) -> Option<&Name> {
+        self.opened.as_ref().map(|o| &o.what.flow)
+    }
+    /// The store it belongs to.
+    pub fn store(&self) -> Option<StoreId> {
+        self.opened.as_ref().and_then(|o| o.what.store)
+    }
+    /// The flow, by the policy that was in force when it was opened.
+    pub fn flow<'a>(&self, rules: &Rules<'a>) -> Option<&'a Flow> {
+        let opened = self.opened.as_ref()?;
+        let (_, policy) = rules.at(opened.said.at.best().0)?;
+        policy.flows.get(&opened.what.flow)
+    }
+    /// Whether a step was done, wholly or in part.
+    pub fn did(&self, step: &str) -> bool {
+        self.steps
+            .iter()
+            .any(|s| s.what.step == *step && matches!(s.what.outcome, Outcome::Done | Outcome::Partial))
+    }
+    /// The newest record of a step.
+    pub fn last(&self, step: &str) -> Option<&Saying<Step>> {
+        self.steps.iter().rev().find(|s| s.what.step == *step)
+    }
+    /// Whether it is called off: by a cancellation that no physical fact overtook, or that was settled
+    /// to lead.
+    pub fn is_cancelled(&self) -> bool {
+        let Some(cancelled) = &self.cancelled else { return false };
+        !self.clashes.iter().any(|c| c.overtakes(cancelled.said.fact))
+    }
+    /// Whether its flow's closing step is done.
+    pub fn is_closed(&self, flow: Option<&Flow>) -> bool {
+        let closing = |s: &StepRule| s.closes && self.done(s.id.as_str());
+        flow.is_some_and(|f| f.steps.iter().any(closing))
+    }
+    /// Whether a step was wholly done.
+    pub fn done(&self, step: &str) -> bool {
+        self.steps.iter().any(|s| s.what.step == *step && s.what.outcome == Outcome::Done)
+    }
+    /// Whether a person is in an appointment that was not called off.
+    pub fn is_assigned(&self, person: PersonId) -> bool {
+        let theirs = |a: &Appointment| a.status != AppointmentStatus::Cancelled && a.people.contains(&person);
+        self.appointments.values().any(theirs)
+    }
+    /// Whether a person has an appointment here that still needs doing.
+    pub fn awaits(&self, person: PersonId) -> bool {
+        self.appointments.values().any(|a| a.status.is_open() && a.people.contains(&person))
+    }
+    /// When it was opened: the moment of the customer's request where that was recorded.
+    pub fn opened_ms(&self) -> Option<UnixMs> {
+        let opened = self.opened.as_ref()?;
+        Some(opened.what.taken_ms.unwrap_or(opened.said.at.best().0))
+    }
+}
+
+/// Folds a document under the rules.
+pub fn fold(doc: &Document, rules: &Rules<'_>) -> State {
+    let log = doc.log();
+    let history = doc.history();
+    let mut state = collect(doc.id(), &log);
+    content::seal(&mut state, doc, &history, rules);
+    clash::find(&mut state, doc, &history, rules);
+    state.log = log;
+    state
+}
+
+fn collect(doc: DocId, log: &[Entry]) -> State {
+    let mut state = State {
+        doc,
+        opened: None,
+        steps: Vec::new(),
+        cancelled: None,
+        cleared: None,
+        appointments: BTreeMap::new(),
+        contacts: Vec::new(),
+        exceptions: Vec::new(),
+        escalations: Vec::new(),
+        parts: Vec::new(),
+        payments: Vec::new(),
+        seals: Vec::new(),
+        in_force: None,
+        proposed: Vec::new(),
+        clashes: Vec::new(),
+        unknown: 0,
+        log: Vec::new(),
+    };
+    for entry in log {
+        take(&mut state, entry);
+    }
+    state
+}
+
+fn take(state: &mut State, entry: &Entry) {
+    let fact = &entry.fact;
+    let said =
+        Said { fact: fact.id, by: fact.author, device: fact.device, at: fact.stamp, change: entry.change };
+    match &fact.payload {
+        Payload::Opened(p) => {
+            state.opened.get_or_insert(Saying { said, what: p.clone() });
+        }
+        Payload::Step(p) => state.steps.push(Saying { said, what: p.clone() }),
+        Payload::Cancelled(p) => {
+            state.cancelled.get_or_insert(Saying { said, what: p.reason.clone() });
+        }
+        Payload::Cleared(p) => {
+            state.cleared.get_or_insert(Saying { said, what: p.guarantee });
+        }
+        Payload::Assigned(p) => {
+            let status =
+                state.appointments.get(&p.appointment).map_or(AppointmentStatus::Scheduled, |a| a.status);
+            let appointment = Appointment {
+                said,
+                people: p.people.clone(),
+                on: p.on.clone(),
+                purpose: p.purpose.clone(),
+                status,
+                note: p.note.clone(),
+            };
+            state.appointments.insert(p.appointment, appointment);
+        }
+        Payload::Visited(p) => {
+            if let Some(appointment) = state.appointments.get_mut(&p.appointment) {
+                appointment.status = p.status;
+            }
+        }
+        Payload::Contact(p) => state.contacts.push(Saying { said, what: p.clone() }),
+        Payload::Exception(p) => state.exceptions.push((Saying { said, what: p.clone() }, None)),
+        Payload::Resolved(p) => {
+            let open = state.exceptions.iter_mut().find(|(e, _)| e.said.fact == p.exception);
+            if let Some((_, resolution)) = open {
+                resolution.get_or_insert(Saying { said, what: p.how.clone() });
+            }
+        }
+        Payload::Escalated(p) => state.escalations.push(Saying { said, what: p.clone() }),
+        Payload::Part(p) => state.parts.push(Saying { said, what: p.clone() }),
+        Payload::Payment(p) => state.payments.push(Saying { said, what: p.clone() }),
+        Payload::Unknown { .. } => state.unknown += 1,
+        // Seals and settlements are read by `content` and `clash`; directory facts by `Directory`.
+        _ => {}
+    }
+    seal_of(state, entry, said);
+}
+
+fn seal_of(state: &mut State, entry: &Entry, said: Said) {
+    if let Some(heads) = entry.fact.payload.seal() {
+        let step = match &entry.fact.payload {
+            Payload::Step(step) => Some(step.step.clone()),
+            _ => None,
+        };
+        state.seals.push(Seal { said, heads: heads.to_vec(), step, leads: false });
+    }
+}
