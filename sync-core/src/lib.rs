@@ -8,6 +8,7 @@
 
 pub mod admission;
 pub mod authority;
+pub mod command;
 pub mod directory;
 pub mod document;
 pub mod domain;

@@ -1,0 +1,296 @@
+//! From a wish to edits and facts. Nothing is judged here but what cannot be expressed at all; whether
+//! the person may do it is the rulebook's answer.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Command, NewItem, Record};
+use crate::directory::Rules;
+use crate::document::{Document, Edit};
+use crate::domain::fields::{self, Field, Kind, Map, Value, item_key};
+use crate::fact::kinds::{
+    Approved, Assigned, Cancelled, Cleared, Contact, Declined, DeviceEnrolled, DeviceRevoked, Escalated,
+    Exception, Opened, Part, Payload, Payment, PersonAdded, PolicyPublished, Resolved, RoleEnded,
+    RoleGranted, Settled, Step, StoreAdded, Visited,
+};
+use crate::fold::{State, fold};
+use crate::ids::{AppointmentId, CommandId, CompanyId, DocId, DocKind, FactId, PersonId, StoreId};
+use crate::money::Currency;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::time::Stamp;
+
+/// Draws ten fresh random bytes for an id.
+pub type Draw<'a> = &'a mut dyn FnMut() -> [u8; 10];
+
+/// What deciding needs beside the wish.
+pub struct Setting<'a> {
+    /// The company.
+    pub company: CompanyId,
+    /// Directory and policies.
+    pub rules: Rules<'a>,
+    /// The documents at hand, by id.
+    pub find: &'a dyn Fn(DocId) -> Option<Document>,
+    /// When.
+    pub stamp: Stamp,
+    /// Whether the author holds prices and payments.
+    pub money: bool,
+}
+
+/// The documents and what is to be written in each, before ids are drawn.
+type Plan = Vec<(DocId, Vec<Edit>, Option<Payload>)>;
+
+/// Decides a command into actions, at most one for each document, the subject's first.
+pub fn decide(
+    command: Command,
+    id: CommandId,
+    setting: &Setting<'_>,
+    draw: Draw<'_>,
+) -> Result<Vec<Action>, Refusal> {
+    let plan = plan(command, setting, draw)?;
+    let (at_ms, _) = setting.stamp.best();
+    let action = |(doc, edits, payload): (DocId, Vec<Edit>, Option<Payload>)| Action {
+        command: id,
+        doc,
+        edits,
+        fact: payload.map(|p| (FactId::at(at_ms, draw()), p.number(), p.to_cbor().into())),
+        stamp: setting.stamp,
+    };
+    Ok(plan.into_iter().map(action).collect())
+}
+
+fn one(doc: DocId, payload: impl Into<Payload>) -> Result<Plan, Refusal> {
+    Ok(vec![(doc, Vec::new(), Some(payload.into()))])
+}
+
+fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan, Refusal> {
+    match command {
+        Command::OpenOrder { .. } | Command::OpenTicket { .. } => open(command, setting),
+        Command::Edit(doc, changes) => edit(doc, &changes, setting),
+        Command::AddItem(doc, item) => Ok(with_money(doc, item_edits(&item), None, setting)),
+        Command::Note(doc, text) => {
+            let key = hex::encode(FactId::at(setting.stamp.best().0, draw()).as_bytes());
+            Ok(vec![(doc, vec![Edit::Put(Map::Notes, key, Value::Text(text))], None)])
+        }
+        Command::Step(doc, record) => step(doc, record, setting),
+        Command::Approve(doc, note) => {
+            let facets = [Some(doc), doc.kind().money().map(|kind| doc.facet(kind))];
+            let mut plan = Plan::new();
+            for facet in facets.into_iter().flatten() {
+                let Some((found, state)) = known(facet, setting) else { continue };
+                if facet == doc || !state.proposed.is_empty() {
+                    let approved = Approved { heads: found.heads(), note: note.clone() };
+                    plan.push((facet, Vec::new(), Some(approved.into())));
+                }
+            }
+            Ok(plan)
+        }
+        Command::Decline(doc, reason) => decline(doc, reason, setting),
+        Command::Clear { doc, guarantee, amount, method, evidence } => {
+            let mut plan = one(doc, Cleared { guarantee, evidence: evidence.clone() })?;
+            if let Some((amount, kind)) = amount.zip(doc.kind().money()) {
+                plan.extend(one(doc.facet(kind), Payment { amount, method, evidence })?);
+            }
+            Ok(plan)
+        }
+        Command::Assign { doc, appointment, people, on, purpose, note } => {
+            let fresh = || AppointmentId::at(setting.stamp.best().0, draw());
+            let appointment = appointment.unwrap_or_else(fresh);
+            one(doc, Assigned { appointment, people, on, purpose, note })
+        }
+        other => simple(other, setting),
+    }
+}
+
+/// Commands that are one fact and nothing else.
+fn simple(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    let directory = DocId::directory(setting.company);
+    match command {
+        Command::Cancel(doc, reason, evidence) => one(doc, Cancelled { reason, evidence }),
+        Command::Visit(doc, appointment, status) => one(doc, Visited { appointment, status }),
+        Command::Settle { doc, left, right, keep, reason } => one(doc, Settled { left, right, keep, reason }),
+        Command::Pay(doc, amount, method, evidence) => {
+            let kind = doc.kind().money().unwrap_or(doc.kind());
+            one(doc.facet(kind), Payment { amount, method, evidence })
+        }
+        Command::Contact(doc, channel, words, evidence) => one(doc, Contact { channel, words, evidence }),
+        Command::Report(doc, what, evidence) => one(doc, Exception { what, evidence }),
+        Command::Resolve(doc, exception, how) => one(doc, Resolved { exception, how }),
+        Command::Escalate(doc, to, reason) => one(doc, Escalated { to, reason }),
+        Command::Part(doc, sku, quantity, consumed) => one(doc, Part { sku, quantity, consumed }),
+        Command::AddPerson(number, name) => {
+            let person = PersonId::staffed(setting.company, &number);
+            one(directory, PersonAdded { person, number, name })
+        }
+        Command::GrantRole(person, role, store, from_ms) => {
+            one(directory, RoleGranted { person, role, store, from_ms })
+        }
+        Command::EndRole(person, role, at_ms) => one(directory, RoleEnded { person, role, at_ms }),
+        Command::AddStore(name) => {
+            one(directory, StoreAdded { store: StoreId::named(setting.company, &name), name })
+        }
+        Command::Enrol(certificate, custodial) => {
+            one(directory, DeviceEnrolled { certificate: certificate.into(), custodial })
+        }
+        Command::Revoke(device, reason) => one(directory, DeviceRevoked { device, reason }),
+        Command::PublishPolicy(version, hash, effective_ms) => {
+            one(directory, PolicyPublished { version, hash, effective_ms })
+        }
+        _ => Err(Refusal::new(RefusalCode::NewerApp)),
+    }
+}
+
+fn known(doc: DocId, setting: &Setting<'_>) -> Option<(Document, State)> {
+    let found = (setting.find)(doc)?;
+    let state = fold(&found, &setting.rules);
+    Some((found, state))
+}
+
+fn required(doc: DocId, setting: &Setting<'_>) -> Result<(Document, State), Refusal> {
+    known(doc, setting).ok_or_else(|| Refusal::new(RefusalCode::NotFound).with("what", doc))
+}
+
+/// The edits of the subject and, where the author holds prices, those of the money facet.
+fn with_money(
+    doc: DocId,
+    edits: (Vec<Edit>, Vec<Edit>),
+    payload: Option<Payload>,
+    setting: &Setting<'_>,
+) -> Plan {
+    let mut plan = vec![(doc, edits.0, payload)];
+    if let Some(kind) = doc.kind().money().filter(|_| setting.money && !edits.1.is_empty()) {
+        plan.push((doc.facet(kind), edits.1, None));
+    }
+    plan
+}
+
+fn item_edits(new: &NewItem) -> (Vec<Edit>, Vec<Edit>) {
+    let put = |field: &str, value| Edit::Put(Map::Items, item_key(new.item, field), value);
+    let mut edits = vec![
+        put("product", Value::Text(new.product.clone())),
+        put("model", Value::Text(new.model.clone())),
+        put("quantity", Value::Int(i64::from(new.quantity))),
+    ];
+    edits.extend(new.material.as_ref().map(|m| put("material", Value::Text(m.to_string()))));
+    let money = new.unit_price.map(|price| put("unit_price", Value::money(price)));
+    (edits, money.into_iter().collect())
+}
+
+fn open(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    let (kind, opened, fields, items) = match command {
+        Command::OpenOrder { number, store, fields, items, taken_ms, channel } => {
+            let flow = "order".parse().expect("a valid name");
+            let opened = Opened { flow, number, store, urgency: None, order: None, taken_ms, channel };
+            (DocKind::Order, opened, fields, items)
+        }
+        Command::OpenTicket { kind, number, store, urgency, order, channel, fields } => {
+            let opened = Opened { flow: kind, number, store, urgency, order, taken_ms: None, channel };
+            (DocKind::Ticket, opened, fields, Vec::new())
+        }
+        _ => return Err(Refusal::new(RefusalCode::NewerApp)),
+    };
+    let doc = DocId::numbered(setting.company, kind, opened.number.trim());
+    let mut edits = (Vec::new(), Vec::new());
+    for (name, text) in &fields {
+        let (facet, edit) = parse(doc, name, text)?;
+        if facet.is_money() { edits.1.push(edit) } else { edits.0.push(edit) }
+    }
+    for item in &items {
+        let (ours, money) = item_edits(item);
+        edits.0.extend(ours);
+        edits.1.extend(money);
+    }
+    Ok(with_money(doc, edits, Some(opened.into()), setting))
+}
+
+/// The field that a key names in a document or its money facet, and the edit that puts the text there.
+fn parse(doc: DocId, key: &str, text: &str) -> Result<(DocKind, Edit), Refusal> {
+    let (field, map) = field_of(doc, key)?;
+    let value = typed(field, text)?;
+    let edit = Edit::Put(map, key.to_owned(), value);
+    Ok((field.doc, edit))
+}
+
+fn field_of(doc: DocId, key: &str) -> Result<(&'static Field, Map), Refusal> {
+    let kinds = [Some(doc.kind()), doc.kind().money()];
+    let found = kinds.into_iter().flatten().find_map(|kind| {
+        [Map::Fields, Map::Items].into_iter().find_map(|map| Some((fields::find(kind, map, key)?, map)))
+    });
+    found.ok_or_else(|| Refusal::new(RefusalCode::UnknownField).with("field", key))
+}
+
+/// Text as a person writes it, as the field's type.
+fn typed(field: &Field, text: &str) -> Result<Value, Refusal> {
+    let bad = |reason: &dyn std::fmt::Display| {
+        Refusal::new(RefusalCode::ValueInvalid).with("field", field.words.0).with("reason", reason)
+    };
+    let text = text.trim();
+    match field.kind {
+        Kind::Quantity => text.parse().map(Value::Int).map_err(|e| bad(&e)),
+        Kind::Flag => text.parse().map(Value::Flag).map_err(|e| bad(&e)),
+        Kind::Money => match fields::parse_money(text) {
+            Some(money) => Ok(Value::money(money)),
+            None => {
+                let money = crate::money::Money::parse(text, Currency::CNY).map_err(|e| bad(&e))?;
+                Ok(Value::money(money))
+            }
+        },
+        _ => Ok(Value::Text(text.to_owned())),
+    }
+}
+
+fn edit(
+    doc: DocId,
+    changes: &BTreeMap<String, Option<String>>,
+    setting: &Setting<'_>,
+) -> Result<Plan, Refusal> {
+    let mut edits = (Vec::new(), Vec::new());
+    for (key, text) in changes {
+        let (facet, edit) = match text {
+            Some(text) => parse(doc, key, text)?,
+            None => {
+                let (field, map) = field_of(doc, key)?;
+                (field.doc, Edit::Delete(map, key.clone()))
+            }
+        };
+        if facet == doc.kind() { edits.0.push(edit) } else { edits.1.push(edit) }
+    }
+    let mut plan = with_money(doc, edits, None, setting);
+    plan.retain(|(_, edits, _)| !edits.is_empty());
+    Ok(plan)
+}
+
+fn step(doc: DocId, record: Record, setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    let (found, state) = required(doc, setting)?;
+    let flow = state.flow(&setting.rules);
+    let rule = flow.and_then(|f| f.step(record.step.as_str()));
+    let unknown = || Refusal::new(RefusalCode::StepUnknown).with("action", &record.step);
+    let rule = rule.ok_or_else(unknown)?;
+    let seals = rule.seal || record.signature.is_some();
+    let payload = Step {
+        step: record.step,
+        outcome: record.outcome,
+        items: record.items,
+        values: record.values,
+        evidence: record.evidence,
+        appointment: record.appointment,
+        signature: record.signature,
+        seal: seals.then(|| found.heads()),
+        note: record.note,
+    };
+    let mut plan = one(doc, payload)?;
+    let money = doc.kind().money().map(|kind| doc.facet(kind)).filter(|_| rule.seal && setting.money);
+    if let Some((facet, (prices, _))) = money.and_then(|facet| Some((facet, known(facet, setting)?))) {
+        let approved = Approved { heads: prices.heads(), note: None };
+        plan.push((facet, Vec::new(), Some(approved.into())));
+    }
+    Ok(plan)
+}
+
+fn decline(doc: DocId, reason: String, setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    let (found, state) = required(doc, setting)?;
+    let back = |p: &crate::fold::content::Proposal| match &p.in_force {
+        Some(value) => Edit::Put(p.map, p.key.clone(), value.clone()),
+        None => Edit::Delete(p.map, p.key.clone()),
+    };
+    let edits = state.proposed.iter().map(back).collect();
+    Ok(vec![(doc, edits, Some(Declined { heads: found.heads(), reason }.into()))])
+}
