@@ -15,3 +15,4 @@ pub mod money;
 pub mod policy;
 pub mod refusal;
 pub mod time;
+pub mod wire;
