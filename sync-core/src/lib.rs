@@ -20,3 +20,4 @@ pub mod money;
 pub mod policy;
 pub mod refusal;
 pub mod time;
+pub mod wire;

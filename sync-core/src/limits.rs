@@ -33,3 +33,18 @@ pub const HEADS_MAX: usize = 64;
 pub const NAME_CHARS_MAX: usize = 40;
 /// Changes that stand beside a snapshot before the store compacts them into it.
 pub const LOOSE_CHANGES_MAX: usize = 32;
+/// Bytes of one frame as CBOR that a sender allows itself. What is left of [`FRAME_BYTES_MAX`] is room
+/// for what deflate adds to content that does not compress.
+pub const FRAME_BYTES_SENT_MAX: usize = FRAME_BYTES_MAX - 64 * 1024;
+/// CBOR items (headers, keys and values) in one frame, counted before anything is built from them.
+pub const FRAME_ITEMS_MAX: u64 = 64 * 1024;
+/// Levels of arrays and maps within one frame.
+pub const FRAME_DEPTH_MAX: usize = 16;
+/// Changes in one push, in its verdicts, and of one document in a feed.
+pub const PUSH_CHANGES_MAX: usize = 1_000;
+/// Items in one feed frame.
+pub const FEED_ITEMS_MAX: usize = 1_000;
+/// Documents in one inventory frame; a longer inventory goes in several.
+pub const INVENTORY_MAX: usize = 10_000;
+/// Bytes of a blob in one frame.
+pub const BLOB_PART_BYTES_MAX: usize = 256 * 1024;
