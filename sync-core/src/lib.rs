@@ -6,18 +6,18 @@
 //!
 //! The order of the `mod` lines is the layer order: a module names only modules above it.
 
-pub mod admission;
-pub mod authority;
-pub mod command;
-pub mod directory;
-pub mod document;
-pub mod domain;
-pub mod fact;
-pub mod fold;
 pub mod ids;
 pub mod limits;
 pub mod money;
-pub mod policy;
-pub mod refusal;
 pub mod time;
+pub mod refusal;
+pub mod policy;
+pub mod fact;
+pub mod domain;
+pub mod document;
+pub mod directory;
+pub mod fold;
+pub mod authority;
+pub mod admission;
+pub mod command;
 pub mod wire;
