@@ -21,3 +21,4 @@ pub mod authority;
 pub mod admission;
 pub mod command;
 pub mod wire;
+pub mod view;
