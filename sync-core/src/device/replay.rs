@@ -1,0 +1,94 @@
+//! After a refusal: the document without what was refused, and what was said after it said again.
+//!
+//! The refused change and everything built on it leave the document. The device's later actions are
+//! carried out anew under a new epoch (sequence numbers are never used twice); what cannot be said
+//! without the refused one is held beside it, with its own reason. One batch moves all of it.
+
+use super::record::{self, Held, Outgoing};
+use super::{Device, DeviceError};
+use crate::command::Action;
+use crate::command::write::carry_out;
+use crate::document::Document;
+use crate::ids::{ChangeHash, DocId};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::store::{Batch, DeviceStore, Table};
+use crate::time::Now;
+
+impl<S: DeviceStore> Device<S> {
+    /// Takes refused changes out of a document and says the rest again.
+    pub(super) fn refuse(
+        &mut self,
+        doc: DocId,
+        refused: &[(ChangeHash, Refusal)],
+        now: &Now,
+    ) -> Result<(), DeviceError> {
+        let outbox: Vec<(u64, Outgoing)> =
+            self.shelf.outbox()?.into_iter().filter(|(_, o)| o.doc == doc).collect();
+        let refused: Vec<_> =
+            refused.iter().filter(|(hash, _)| outbox.iter().any(|(_, o)| o.hash == *hash)).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let current = self.shelf.document(doc)?.unwrap_or_else(|| Document::new(doc));
+        let hashes: Vec<ChangeHash> = refused.iter().map(|(hash, _)| *hash).collect();
+        let dropped = current.history().dependents(&hashes);
+        let mut rebuilt = Document::new(doc);
+        for change in current.changes().iter().filter(|c| !dropped.contains(&c.hash)) {
+            rebuilt.restore(&change.bytes)?;
+        }
+        let epoch = self.shelf.epoch(doc)? + 1;
+        let mut batch = Batch::new().put(Table::Meta, record::epoch_key(doc), record::cbor(&epoch));
+        let mut again = Vec::new();
+        for (number, outgoing) in outbox.into_iter().filter(|(_, o)| dropped.contains(&o.hash) || hashes.contains(&o.hash)) {
+            batch = batch.delete(Table::Outbox, number.to_be_bytes());
+            let why = refused.iter().find(|(hash, _)| *hash == outgoing.hash).map(|(_, why)| why.clone());
+            let outcome = match why {
+                Some(why) => Err(why),
+                None => self.say_again(&mut rebuilt, &outgoing.action, &dropped, epoch, now),
+            };
+            match outcome {
+                Ok(Some(change)) => again.push((outgoing.action, change, outgoing.at_ms)),
+                Ok(None) => {}
+                Err(refusal) => batch = batch.and(hold(outgoing, refusal)),
+            }
+        }
+        for (action, change, at_ms) in &again {
+            let entry = self.shelf.outgoing(&rebuilt, action, change, *at_ms);
+            batch = batch.and(entry);
+        }
+        batch = batch.and(self.shelf.whole(&rebuilt)).and(self.row(&rebuilt));
+        self.shelf.commit(batch, [rebuilt])
+    }
+
+    fn say_again(
+        &self,
+        doc: &mut Document,
+        action: &Action,
+        dropped: &[ChangeHash],
+        epoch: u32,
+        now: &Now,
+    ) -> Result<Option<crate::document::ChangeBytes>, Refusal> {
+        // What names a version that is gone, such as a signature under it, cannot be said of another.
+        let names = |(_, kind, payload): &(_, u16, minicbor::bytes::ByteVec)| {
+            crate::fact::kinds::Payload::from_cbor(*kind, payload)
+                .is_ok_and(|p| p.seal().is_some_and(|heads| heads.iter().any(|h| dropped.contains(h))))
+        };
+        if action.fact.as_ref().is_some_and(names) {
+            return Err(Refusal::new(RefusalCode::DependencyMissing));
+        }
+        let now_ms = now.unix_ms().max(action.stamp.best().0);
+        carry_out(doc, action, self.author(epoch), self.rules(), now_ms)
+    }
+}
+
+fn hold(outgoing: Outgoing, refusal: Refusal) -> Batch {
+    let held = Held {
+        hash: outgoing.hash,
+        refusal,
+        at_ms: outgoing.at_ms,
+        resolution: None,
+        bytes: outgoing.bytes,
+        action: outgoing.action,
+    };
+    Batch::new().put(Table::Held, record::change_key(outgoing.doc, held.hash), record::cbor(&held))
+}

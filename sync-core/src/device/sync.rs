@@ -1,0 +1,380 @@
+//! The device's end of the session: frames in, frames out, no socket.
+//!
+//! [`Device::connect`] begins a connection; [`Device::handle`] takes one frame and gives those to send;
+//! [`Device::pump`] gives what is new in the outbox. A change is pushed once for each connection and
+//! leaves the outbox by its verdict only, so any frame may be lost, repeated or cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::bytes::ByteArray;
+
+use super::record::{self, Held, Outgoing, PendingBlob};
+use super::{Device, DeviceError};
+use crate::admission;
+use crate::document::{ChangeBytes, Document};
+use crate::ids::{BlobHash, ChangeHash, DocId, Position};
+use crate::limits;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::store::{Batch, DeviceStore, Table};
+use crate::time::{Now, Trusted};
+use crate::wire::digest::heads_digest;
+use crate::wire::frames::{
+    Digest, Feed, FeedItem, Frame, Hello, Inventory, Need, Push, Resolution, Verdict, Verdicts, Welcome,
+};
+use crate::wire::{VERSION_MAX, VERSION_MIN};
+
+/// What is true of one connection only.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    live: bool,
+    caught_up: bool,
+    agreed: Option<bool>,
+    /// Outbox entries up to here were pushed on this connection.
+    pushed: u64,
+    next_push: u64,
+    /// Documents that were asked for on this connection, so that each is asked for once.
+    asked: BTreeSet<DocId>,
+    refused: Option<Refusal>,
+}
+
+fn broken(code: &'static str, message: impl std::fmt::Display) -> DeviceError {
+    DeviceError::Protocol { code, message: message.to_string() }
+}
+
+impl<S: DeviceStore> Device<S> {
+    /// Begins a connection; the frames to send first.
+    pub fn connect(&mut self, app: &str, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        self.session = Session::default();
+        let state = self.sync_view()?;
+        Ok(vec![Frame::Hello(Hello {
+            versions: (VERSION_MIN, VERSION_MAX),
+            app: app.to_owned(),
+            cursor: self.link.cursor,
+            epoch: self.link.epoch,
+            policy: self.policies.keys().last().copied().unwrap_or(0),
+            unsent: state.unsent,
+            oldest_unsent_ms: state.oldest_unsent_ms,
+            held: state.held,
+            blobs_pending: state.blobs_pending,
+            wall_ms: now.unix_ms(),
+        })])
+    }
+
+    /// The connection is gone; what was in flight will be said again.
+    pub fn disconnected(&mut self) {
+        self.session = Session::default();
+    }
+
+    /// Whether this connection has brought everything and the outbox is empty.
+    pub fn is_in_step(&self) -> Result<bool, DeviceError> {
+        Ok(self.session.live && self.session.caught_up && self.shelf.outbox()?.is_empty())
+    }
+
+    /// Whether the relay agreed with the digest that was asked about on this connection.
+    pub fn agreement(&self) -> Option<bool> {
+        self.session.agreed
+    }
+
+    /// Asks the relay whether both hold the same.
+    pub fn ask_agreement(&mut self) -> Result<Frame, DeviceError> {
+        self.session.agreed = None;
+        let digest = self.digest()?;
+        Ok(Frame::Digest(Digest {
+            digest: ByteArray::from(digest.bytes()),
+            documents: digest.documents(),
+            cursor: self.link.cursor,
+        }))
+    }
+
+    /// Takes one frame; gives the frames to send.
+    pub fn handle(&mut self, frame: Frame, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        match frame {
+            Frame::Welcome(welcome) => self.welcome(&welcome, now),
+            Frame::Feed(feed) => self.feed(feed, now),
+            Frame::Verdicts(verdicts) => self.verdicts(verdicts, now),
+            Frame::Agreement { agree } => {
+                self.session.agreed = Some(agree);
+                if agree { Ok(Vec::new()) } else { self.inventory() }
+            }
+            Frame::BlobState { hash, have, complete } => self.blob_state(hash, have, complete),
+            Frame::Wipe { reason } => self.wipe(&reason),
+            Frame::Failure { code, message } => Err(broken("relay_failed", format!("{code}: {message}"))),
+            other => Err(broken("unexpected_frame", other.kind())),
+        }
+    }
+
+    fn welcome(&mut self, welcome: &Welcome, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        if !(VERSION_MIN..=VERSION_MAX).contains(&welcome.version) {
+            return Err(broken("version", welcome.version));
+        }
+        let restored = self.link.epoch != 0 && self.link.epoch != welcome.epoch;
+        if restored {
+            // The relay is another incarnation: its positions say nothing about ours.
+            self.link.cursor = Position(0);
+        }
+        self.link.epoch = welcome.epoch;
+        self.link.trusted =
+            Some(Trusted { unix_ms: welcome.now_ms, elapsed_ms: now.elapsed_ms, boot: now.boot });
+        self.link.lease_until_ms = Some(welcome.lease_until_ms);
+        self.shelf.commit(self.link_batch(), [])?;
+        self.session.live = true;
+        let mut frames = if restored { self.inventory()? } else { Vec::new() };
+        frames.extend(self.pump()?);
+        frames.extend(self.offers()?);
+        Ok(frames)
+    }
+
+    fn link_batch(&self) -> Batch {
+        Batch::new().put(Table::Meta, record::LINK, record::cbor(&self.link))
+    }
+
+    /// What is in the outbox and was not pushed on this connection, grouped by document.
+    pub fn pump(&mut self) -> Result<Vec<Frame>, DeviceError> {
+        if !self.session.live {
+            return Ok(Vec::new());
+        }
+        let mut frames: Vec<Frame> = Vec::new();
+        for (number, outgoing) in self.shelf.outbox()? {
+            if number <= self.session.pushed {
+                continue;
+            }
+            self.session.pushed = number;
+            self.push(&mut frames, outgoing);
+        }
+        Ok(frames)
+    }
+
+    fn push(&mut self, frames: &mut Vec<Frame>, outgoing: Outgoing) {
+        let change = ChangeBytes { hash: outgoing.hash, bytes: outgoing.bytes.into() };
+        let size = |p: &Push| p.changes.iter().map(|c| c.bytes.len()).sum::<usize>();
+        if let Some(Frame::Push(last)) = frames.last_mut() {
+            let fits = last.changes.len() < limits::PUSH_CHANGES_MAX
+                && size(last) + change.bytes.len() < limits::FRAME_BYTES_MAX / 4;
+            if last.doc == outgoing.doc && fits {
+                last.changes.push(change);
+                return;
+            }
+        }
+        self.session.next_push += 1;
+        let push = Push { id: self.session.next_push, doc: outgoing.doc, changes: vec![change] };
+        frames.push(Frame::Push(push));
+    }
+
+    fn feed(&mut self, feed: Feed, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        let mut frames = Vec::new();
+        for item in feed.items {
+            frames.extend(self.item(item, now)?);
+        }
+        self.link.cursor = self.link.cursor.max(feed.upto);
+        self.shelf.commit(self.link_batch(), [])?;
+        self.session.caught_up = !feed.more;
+        Ok(frames)
+    }
+
+    fn item(&mut self, item: FeedItem, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        match item {
+            FeedItem::Snapshot { doc, bytes } => self.snapshot(doc, &bytes)?,
+            FeedItem::Changes { doc, changes } => return self.changes(doc, changes),
+            FeedItem::Forget { doc } => self.forget(doc)?,
+            FeedItem::Resolved { doc, hash, resolution } => self.resolved(doc, hash, resolution)?,
+            FeedItem::Policy { version, hash, bytes } => self.policy(version, hash, &bytes)?,
+            FeedItem::Need { doc } => return self.everything(doc),
+        }
+        let _ = now;
+        Ok(Vec::new())
+    }
+
+    fn snapshot(&mut self, doc: DocId, bytes: &[u8]) -> Result<(), DeviceError> {
+        let mut fresh = Document::load(doc, bytes)?;
+        let is_directory = doc == DocId::directory(self.me.company);
+        if is_directory {
+            let directory = crate::directory::Directory::read(&fresh);
+            if directory.key.map(|k| k.0) != Some(*self.me.company_key) {
+                return Err(broken("foreign_directory", "the directory is another company's"));
+            }
+            let rules = crate::directory::Rules { directory: &directory, policies: &self.policies };
+            admission::verify_log(&fresh, &rules)?;
+        } else {
+            admission::verify_log(&fresh, &self.rules())?;
+        }
+        if let Some(ours) = self.shelf.document(doc)? {
+            for change in ours.changes().iter().filter(|c| !fresh.has(c.hash)).collect::<Vec<_>>() {
+                fresh.restore(&change.bytes)?;
+            }
+        }
+        let batch = self.shelf.whole(&fresh).delete(Table::Meta, record::leaving_key(doc));
+        let batch = batch.and(self.row(&fresh));
+        self.shelf.commit(batch, [fresh])?;
+        if is_directory { self.read_directory() } else { Ok(()) }
+    }
+
+    fn changes(
+        &mut self,
+        doc: DocId,
+        changes: Vec<minicbor::bytes::ByteVec>,
+    ) -> Result<Vec<Frame>, DeviceError> {
+        let Some(mut found) = self.shelf.document(doc)? else { return Ok(self.need(doc)) };
+        let mut batch = Batch::new();
+        for bytes in &changes {
+            let before = found.heads();
+            match admission::receive(&mut found, bytes, &self.rules()) {
+                Ok(_) if found.heads() == before => {}
+                Ok(_) => batch = batch.and(self.shelf.incoming(&found, bytes)),
+                Err(refusal) if refusal.code == RefusalCode::DependencyMissing => return Ok(self.need(doc)),
+                Err(refusal) => return Err(broken("bad_change", refusal)),
+            }
+        }
+        if !batch.is_empty() {
+            let batch = batch.and(self.row(&found));
+            self.shelf.commit(batch, [found])?;
+        }
+        if doc == DocId::directory(self.me.company) {
+            self.read_directory()?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn need(&mut self, doc: DocId) -> Vec<Frame> {
+        if self.session.asked.insert(doc) { vec![Frame::Need(Need { doc })] } else { Vec::new() }
+    }
+
+    /// A document leaves the scope: it goes once what was said about it has reached the relay.
+    fn forget(&mut self, doc: DocId) -> Result<(), DeviceError> {
+        let waiting = self.shelf.outbox()?.iter().any(|(_, o)| o.doc == doc);
+        let batch = if waiting {
+            Batch::new().put(Table::Meta, record::leaving_key(doc), [])
+        } else {
+            self.evict(doc)
+        };
+        self.shelf.commit(batch, [])
+    }
+
+    fn evict(&self, doc: DocId) -> Batch {
+        self.shelf.forget_warm(doc);
+        let batch = self.shelf.without(doc).delete(Table::Meta, record::row_key(doc));
+        batch.delete(Table::Meta, record::leaving_key(doc))
+    }
+
+    fn resolved(&mut self, doc: DocId, hash: ChangeHash, resolution: Resolution) -> Result<(), DeviceError> {
+        let key = record::change_key(doc, hash);
+        let Some(bytes) = self.shelf.store.get(Table::Held, &key)? else { return Ok(()) };
+        let held = Held { resolution: Some(resolution), ..record::read(&bytes)? };
+        self.shelf.commit(Batch::new().put(Table::Held, key, record::cbor(&held)), [])
+    }
+
+    fn policy(&mut self, version: u32, hash: BlobHash, bytes: &[u8]) -> Result<(), DeviceError> {
+        let opened = crate::policy::publish::Published::open(bytes, hash);
+        let policy = opened.map_err(|e| broken("bad_policy", e))?;
+        if policy.version != version {
+            return Err(broken("bad_policy", "another version than it says"));
+        }
+        self.shelf.commit(Batch::new().put(Table::Meta, record::policy_key(version), bytes), [])?;
+        self.policies.insert(version, policy.policy);
+        Ok(())
+    }
+
+    /// The relay lacks changes of a document (it was restored): everything that is here, our own first.
+    fn everything(&mut self, doc: DocId) -> Result<Vec<Frame>, DeviceError> {
+        let Some(found) = self.shelf.document(doc)? else { return Ok(Vec::new()) };
+        let mut frames = Vec::new();
+        for chunk in found.changes().chunks(limits::PUSH_CHANGES_MAX) {
+            self.session.next_push += 1;
+            frames.push(Frame::Push(Push { id: self.session.next_push, doc, changes: chunk.to_vec() }));
+        }
+        Ok(frames)
+    }
+
+    fn inventory(&self) -> Result<Vec<Frame>, DeviceError> {
+        let rows = self.all_rows()?;
+        let all: Vec<(DocId, ByteArray<8>)> =
+            rows.iter().map(|row| (row.doc, ByteArray::from(heads_digest(row.doc, &row.heads)))).collect();
+        let mut chunks: Vec<_> = all.chunks(limits::INVENTORY_MAX).map(<[_]>::to_vec).collect();
+        if chunks.is_empty() {
+            chunks.push(Vec::new());
+        }
+        let count = chunks.len();
+        let frame = |(i, documents)| Frame::Inventory(Inventory { documents, last: i + 1 == count });
+        Ok(chunks.into_iter().enumerate().map(frame).collect())
+    }
+
+    fn verdicts(&mut self, verdicts: Verdicts, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        let outbox: BTreeMap<ChangeHash, (u64, DocId)> =
+            self.shelf.outbox()?.into_iter().map(|(n, o)| (o.hash, (n, o.doc))).collect();
+        let mut batch = Batch::new();
+        let mut refused: BTreeMap<DocId, Vec<(ChangeHash, Refusal)>> = BTreeMap::new();
+        let mut touched = BTreeSet::new();
+        for (hash, verdict) in verdicts.verdicts {
+            let Some((number, doc)) = outbox.get(&hash) else { continue };
+            touched.insert(*doc);
+            match verdict {
+                Verdict::Admitted { .. } => batch = batch.delete(Table::Outbox, number.to_be_bytes()),
+                Verdict::Held { refusal } => {
+                    if refusal.code == RefusalCode::DeviceRevoked {
+                        self.session.refused = Some(refusal.clone());
+                    }
+                    refused.entry(*doc).or_default().push((hash, refusal));
+                }
+            }
+        }
+        self.shelf.commit(batch, [])?;
+        for (doc, mut held) in refused {
+            // What is refused only for building on a refused one is said again, not held.
+            if held.iter().any(|(_, r)| r.code != RefusalCode::DependencyMissing) {
+                held.retain(|(_, r)| r.code != RefusalCode::DependencyMissing);
+                self.refuse(doc, &held, now)?;
+            } else {
+                self.refuse(doc, &held, now)?;
+            }
+        }
+        for doc in touched {
+            self.leave(doc)?;
+        }
+        self.pump()
+    }
+
+    /// Evicts a document that left the scope, once nothing of it is unsent.
+    fn leave(&mut self, doc: DocId) -> Result<(), DeviceError> {
+        let leaving = self.shelf.store.get(Table::Meta, &record::leaving_key(doc))?.is_some();
+        if leaving && !self.shelf.outbox()?.iter().any(|(_, o)| o.doc == doc) {
+            let batch = self.evict(doc);
+            self.shelf.commit(batch, [])?;
+        }
+        Ok(())
+    }
+
+    fn offers(&self) -> Result<Vec<Frame>, DeviceError> {
+        let pending = self.shelf.store.scan(Table::Meta, record::PENDING)?;
+        let offer = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
+            let hash = key[record::PENDING.len()..].try_into();
+            let hash = BlobHash(hash.map_err(|_| DeviceError::Damaged("a blob's key".into()))?);
+            let PendingBlob { doc, media, size } = record::read(bytes)?;
+            Ok(Frame::BlobOffer { hash, size, media, doc })
+        };
+        pending.iter().map(offer).collect()
+    }
+
+    fn blob_state(&mut self, hash: BlobHash, have: u64, complete: bool) -> Result<Vec<Frame>, DeviceError> {
+        if complete {
+            self.shelf.commit(Batch::new().delete(Table::Meta, record::pending_key(hash)), [])?;
+            return Ok(Vec::new());
+        }
+        let Some(bytes) = self.shelf.store.get(Table::Blob, &hash.0)? else { return Ok(Vec::new()) };
+        let from = usize::try_from(have).unwrap_or(usize::MAX).min(bytes.len());
+        let to = (from + limits::BLOB_PART_BYTES_MAX).min(bytes.len());
+        Ok(vec![Frame::BlobPart { hash, offset: from as u64, bytes: bytes[from..to].to_vec() }])
+    }
+
+    /// Erases everything; the receipt is signed before the key goes.
+    fn wipe(&mut self, reason: &Refusal) -> Result<Vec<Frame>, DeviceError> {
+        let statement = format!("gendan/wiped/1 {} {}", self.me.device, reason.code.as_str());
+        let receipt = self.key.sign(statement.as_bytes()).to_vec();
+        self.shelf.store.erase()?;
+        self.session = Session { refused: Some(reason.clone()), ..Session::default() };
+        Ok(vec![Frame::Wiped { receipt }])
+    }
+
+    /// Whether the relay shut this device out, and why.
+    pub fn shut_out(&self) -> Option<&Refusal> {
+        self.session.refused.as_ref()
+    }
+}
