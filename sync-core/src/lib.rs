@@ -11,4 +11,5 @@ pub mod limits;
 pub mod money;
 pub mod policy;
 pub mod refusal;
+pub mod store;
 pub mod time;
