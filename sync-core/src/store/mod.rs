@@ -9,17 +9,24 @@
 //! - a commit that returned `Ok` is durable, and [`DeviceStore::erase`] is as durable as a commit;
 //! - nothing is lost silently: a store that lacks a durable commit says so when it is opened.
 //!
-//! [`MemoryDisk`] serves simulations, `SledStore` the phone: there every value is sealed under a
-//! `StoreKey` that the app keeps in the platform's keystore.
+//! [`MemoryDisk`] serves simulations, [`SledStore`] the phone: there every value is sealed under a
+//! [`StoreKey`] that the app keeps in the platform's keystore.
 //!
 //! Deliberately not here: what the values mean, caching, compaction of documents, and any choice of
 //! what to do about a damaged store: errors name the damage, the caller decides.
 
+mod anchor;
+#[cfg(test)]
+mod damage;
 mod memory;
+mod sealed;
+mod sled;
 #[cfg(any(test, feature = "conformance"))]
 pub mod suite;
 
 pub use memory::{MemoryDisk, MemoryStore};
+pub use sealed::StoreKey;
+pub use sled::{LAYOUT, SledStore};
 
 /// What a key names. The numbers are part of the layout on disk: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
