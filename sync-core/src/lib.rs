@@ -21,4 +21,5 @@ pub mod authority;
 pub mod admission;
 pub mod command;
 pub mod wire;
+pub mod store;
 pub mod view;
