@@ -1,1 +1,3 @@
+//! The relay of gendan (跟单): what the office and the devices talk to.
 
+pub mod sheet;

@@ -1,0 +1,667 @@
+//! The rows of a sheet → whole orders, and the list of what was not taken.
+//!
+//! In: a file's bytes, the policy's materials by every title that a sheet may use, the company's zone. Out:
+//! an [`OrderSheet`]. Amounts are CNY in minor units, times Unix milliseconds, rows as the spreadsheet counts.
+//!
+//! How rows become orders (S21):
+//! - Rows with the same order number are one order, also when they do not stand together. What belongs to
+//!   the whole order (store, sales, customer, phone, address, paid, guarantee, both times) may stand on any
+//!   of its rows and be empty on the others; two different values are a [`Fault::ConflictingValue`] of the
+//!   later row. Notes are not values that contradict: different ones are kept, one a line.
+//! - **An order goes in whole or not at all.** One bad row holds its order out; the order's good rows are not
+//!   reported, for there is nothing to mend in them. A row without a number belongs to no order.
+//! - A row that repeats an earlier one of its order in every known cell was pasted twice: it is ignored with
+//!   a warning. Two like items differ somewhere, or belong into one row with their quantity.
+//! - The time of intake is mandatory with its hour: it decides what is an insertion. Payment is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{NaiveDate, TimeZone as _};
+use chrono_tz::Tz;
+use sync_core::ids::Name;
+use sync_core::limits;
+use sync_core::money::{Currency, Money};
+use sync_core::time::{UnixMs, utc};
+
+use super::columns::{Columns, Field};
+use super::decode::{FileKind, Row, decode};
+use super::faults::{BadRow, Fault, Notice, SheetError, SheetWarning};
+use super::values;
+
+/// Characters of a store, a name, a product, a model.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Characters of an address.
+pub const ADDRESS_CHARS_MAX: usize = 300;
+/// Items of one order.
+pub const ITEMS_MAX: usize = 200;
+/// Entries of [`OrderSheet::bad`]; [`OrderSheet::bad_rows`] counts beyond it.
+pub const BAD_LISTED_MAX: usize = 10_000;
+
+/// One item (明细) of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SheetItem {
+    /// Its row as the spreadsheet shows it.
+    pub row: u32,
+    /// Product.
+    pub product: String,
+    /// Model or size; may be empty.
+    pub model: String,
+    /// The policy's class of material.
+    pub material: Name,
+    /// Pieces, at least 1.
+    pub quantity: u32,
+    /// Price of one piece, not negative.
+    pub unit_price: Money,
+}
+
+/// One whole order, every value checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SheetOrder {
+    /// Order number, half-width, as the company writes it.
+    pub number: String,
+    /// Name of the store.
+    pub store: String,
+    /// Staff number of the sales person.
+    pub sales: String,
+    /// Customer's name.
+    pub customer: String,
+    /// Customer's phone: 11 digits, or `0571-87654321`.
+    pub phone: String,
+    /// Address of delivery.
+    pub address: String,
+    /// The items in the order of their rows; at least one.
+    pub items: Vec<SheetItem>,
+    /// Paid so far; `None` where the sheet says nothing.
+    pub paid: Option<Money>,
+    /// Whether somebody guarantees for the rest; a sheet that says nothing means no.
+    pub guarantee: bool,
+    /// When the order was handed in.
+    pub taken_at: UnixMs,
+    /// The day on which the customer wants the delivery.
+    pub delivery_date: NaiveDate,
+    /// Remarks, different ones one a line; may be empty.
+    pub note: String,
+    /// The rows that the order was read from.
+    pub rows: Vec<u32>,
+}
+
+impl SheetOrder {
+    /// The sum of its items.
+    pub fn total(&self) -> Money {
+        let minor = self.items.iter().map(|i| i.unit_price.minor * i64::from(i.quantity)).sum();
+        Money::new(minor, Currency::CNY)
+    }
+}
+
+/// What one file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSheet {
+    /// The whole orders, by their first rows.
+    pub orders: Vec<SheetOrder>,
+    /// The cells that held their orders out, by row; at most [`BAD_LISTED_MAX`].
+    pub bad: Vec<BadRow>,
+    /// How many rows are bad, listed or not.
+    pub bad_rows: usize,
+    /// How many orders with a number are held out.
+    pub held: usize,
+    /// What should be looked at although it held nothing out.
+    pub warnings: Vec<SheetWarning>,
+    /// Filled rows below the headers.
+    pub rows: usize,
+}
+
+/// Reads an order sheet. `materials` names the policy's materials by every title or alias (板木, panel);
+/// `file_name` serves only to say that a file is not what its name says.
+///
+/// # Errors
+/// The file as a whole cannot be read, or its columns are not those of an order sheet.
+pub fn read_orders(
+    bytes: &[u8],
+    file_name: &str,
+    materials: &BTreeMap<String, Name>,
+    zone: Tz,
+) -> Result<OrderSheet, SheetError> {
+    let table = decode(bytes)?;
+    let columns = Columns::find(&table.rows)?;
+    let rows = &table.rows[columns.data..];
+    let mut warnings = columns.unknown(rows);
+    if !name_fits(file_name, table.kind) {
+        warnings.push(SheetWarning { row: None, column: None, notice: Notice::NotAsNamed });
+    }
+    let materials = materials.iter().map(|(title, name)| (fold(title), name)).collect();
+    let mut reading =
+        Reading { columns, materials, zone, bad: Vec::new(), bad_rows: BTreeSet::new(), warnings };
+    let groups = reading.group(rows);
+    let count = groups.len();
+    let orders: Vec<SheetOrder> = groups.iter().filter_map(|g| reading.order(g)).collect();
+    reading.bad.sort_by_key(|b| b.row);
+    Ok(OrderSheet {
+        held: count - orders.len(),
+        orders,
+        bad: reading.bad,
+        bad_rows: reading.bad_rows.len(),
+        warnings: reading.warnings,
+        rows: rows.len(),
+    })
+}
+
+/// Whether the name's ending, where it says anything, agrees with the content.
+fn name_fits(file_name: &str, kind: FileKind) -> bool {
+    let ending = file_name.rsplit_once('.').map_or(String::new(), |(_, e)| e.to_lowercase());
+    match ending.as_str() {
+        "xlsx" | "xlsm" | "xls" => kind == FileKind::Xlsx,
+        "csv" | "txt" | "tsv" => kind == FileKind::Csv,
+        _ => true,
+    }
+}
+
+/// A material's title without what varies.
+fn fold(title: &str) -> String {
+    values::tidy(&values::half_width(title)).to_lowercase()
+}
+
+/// The rows of one order number.
+struct Group<'r> {
+    number: String,
+    rows: Vec<&'r Row>,
+}
+
+/// One file being read.
+struct Reading<'m> {
+    columns: Columns,
+    materials: BTreeMap<String, &'m Name>,
+    zone: Tz,
+    bad: Vec<BadRow>,
+    bad_rows: BTreeSet<u32>,
+    warnings: Vec<SheetWarning>,
+}
+
+impl Reading<'_> {
+    fn hold(&mut self, row: u32, order: Option<&str>, field: Field, fault: Fault) {
+        self.bad_rows.insert(row);
+        if self.bad.len() < BAD_LISTED_MAX {
+            let column = self.columns.header(field).to_owned();
+            self.bad.push(BadRow { row, order: order.map(str::to_owned), column, fault });
+        }
+    }
+
+    fn warn(&mut self, row: u32, field: Field, notice: Notice) {
+        let column = Some(self.columns.header(field).to_owned());
+        self.warnings.push(SheetWarning { row: Some(row), column, notice });
+    }
+
+    /// The rows by order number, in the order of their first rows.
+    fn group<'r>(&mut self, rows: &'r [Row]) -> Vec<Group<'r>> {
+        let mut groups: Vec<Group<'r>> = Vec::new();
+        let mut by_number: BTreeMap<String, usize> = BTreeMap::new();
+        for row in rows {
+            let cell = self.columns.cell(row, Field::Number);
+            let Some(number) = values::order_number(cell) else {
+                let fault = match values::tidy(cell) {
+                    empty if empty.is_empty() => Fault::MissingNumber,
+                    text if values::is_formula_error(&text) => Fault::CellError,
+                    _ => Fault::BadNumber,
+                };
+                self.hold(row.number, None, Field::Number, fault);
+                continue;
+            };
+            let at = *by_number.entry(number.clone()).or_insert_with(|| {
+                groups.push(Group { number, rows: Vec::new() });
+                groups.len() - 1
+            });
+            groups[at].rows.push(row);
+        }
+        for group in &mut groups {
+            self.drop_repeated(group);
+        }
+        groups
+    }
+
+    /// Leaves out rows that repeat an earlier one in every known cell.
+    fn drop_repeated(&mut self, group: &mut Group<'_>) {
+        let mut seen: BTreeSet<Vec<String>> = BTreeSet::new();
+        let columns = &self.columns;
+        let cells = |row: &Row| Field::ALL.iter().map(|f| values::code(columns.cell(row, *f))).collect();
+        let (kept, repeated): (Vec<&Row>, Vec<&Row>) =
+            group.rows.iter().partition(|row| seen.insert(cells(row)));
+        group.rows = kept;
+        for row in repeated {
+            self.warn(row.number, Field::Number, Notice::DuplicateRow);
+        }
+    }
+
+    /// The whole order, or `None` where one of its rows holds it out.
+    fn order(&mut self, group: &Group<'_>) -> Option<SheetOrder> {
+        let zone = self.zone;
+        let name = |text: &str| short_text(text, NAME_CHARS_MAX);
+        let store = self.shared(group, Field::Store, name);
+        let sales = self.shared(group, Field::Sales, |text| short_text(&values::code(text), NAME_CHARS_MAX));
+        let customer = self.shared(group, Field::Customer, name);
+        let phone = self.shared(group, Field::Phone, |t| values::phone(t).ok_or(Fault::BadPhone));
+        let address = self.shared(group, Field::Address, |text| short_text(text, ADDRESS_CHARS_MAX));
+        let paid = self.shared(group, Field::Paid, |t| values::amount(t).ok_or(Fault::BadPrice));
+        let guarantee = self.shared(group, Field::Guarantee, |t| values::flag(t).ok_or(Fault::BadFlag));
+        let taken_at = self.shared(group, Field::TakenAt, |t| moment(t, zone).ok_or(Fault::BadTime));
+        let delivery = self.shared(group, Field::DeliveryDate, |t| values::date(t).ok_or(Fault::BadDate));
+        let note = self.note(group);
+        if let Some(row) = group.rows.get(ITEMS_MAX) {
+            self.hold(row.number, Some(&group.number), Field::Number, Fault::TooManyItems);
+        }
+        let items: Vec<Option<SheetItem>> = group.rows.iter().map(|row| self.item(group, row)).collect();
+        if group.rows.iter().any(|row| self.bad_rows.contains(&row.number)) {
+            return None;
+        }
+        let order = SheetOrder {
+            number: group.number.clone(),
+            store: store?,
+            sales: sales?,
+            customer: customer?,
+            phone: phone?,
+            address: address?,
+            items: items.into_iter().collect::<Option<_>>()?,
+            paid,
+            guarantee: guarantee.unwrap_or(false),
+            taken_at: taken_at?,
+            delivery_date: delivery?,
+            note,
+            rows: group.rows.iter().map(|r| r.number).collect(),
+        };
+        self.look_over(&order);
+        Some(order)
+    }
+
+    /// What is odd about a good order.
+    fn look_over(&mut self, order: &SheetOrder) {
+        let row = order.rows[0];
+        if order.paid.is_some_and(|paid| paid.minor > order.total().minor) {
+            self.warn(row, Field::Paid, Notice::PaidOverTotal);
+        }
+        if order.delivery_date < utc(order.taken_at).with_timezone(&self.zone).date_naive() {
+            self.warn(row, Field::DeliveryDate, Notice::DeliveryBeforeTaken);
+        }
+    }
+
+    /// The value of a cell, `None` where it is empty. What is wrong with it holds the order out.
+    fn value<T>(
+        &mut self,
+        group: &Group<'_>,
+        row: &Row,
+        field: Field,
+        parse: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let text = values::tidy(self.columns.cell(row, field));
+        if text.is_empty() {
+            return None;
+        }
+        let parsed = if values::is_formula_error(&text) { Err(Fault::CellError) } else { parse(&text) };
+        match parsed {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.hold(row.number, Some(&group.number), field, fault);
+                None
+            }
+        }
+    }
+
+    /// A value of the whole order: the first of its rows that has it says it, and no other says otherwise.
+    fn shared<T: PartialEq>(
+        &mut self,
+        group: &Group<'_>,
+        field: Field,
+        parse: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let mut found: Option<T> = None;
+        let mut filled = false;
+        for row in &group.rows {
+            filled |= !values::tidy(self.columns.cell(row, field)).is_empty();
+            let Some(value) = self.value(group, row, field, &parse) else { continue };
+            match &found {
+                None => found = Some(value),
+                Some(earlier) if *earlier == value => {}
+                Some(_) => self.hold(row.number, Some(&group.number), field, Fault::ConflictingValue),
+            }
+        }
+        if field.mandatory() && !filled {
+            self.hold(group.rows[0].number, Some(&group.number), field, Fault::MissingValue);
+        }
+        found
+    }
+
+    /// The order's notes, different ones one a line.
+    fn note(&mut self, group: &Group<'_>) -> String {
+        let mut note = String::new();
+        for row in &group.rows {
+            let text = self.value(group, row, Field::Note, |t| short_text(t, limits::TEXT_CHARS_MAX));
+            let Some(text) = text.filter(|t| !note.lines().any(|line| line == t)) else { continue };
+            if !note.is_empty() {
+                note.push('\n');
+            }
+            note.push_str(&text);
+            if note.chars().count() > limits::TEXT_CHARS_MAX {
+                self.hold(row.number, Some(&group.number), Field::Note, Fault::TooLong);
+                break;
+            }
+        }
+        note
+    }
+
+    /// The item of one row.
+    fn item(&mut self, group: &Group<'_>, row: &Row) -> Option<SheetItem> {
+        let name = |text: &str| short_text(text, NAME_CHARS_MAX);
+        let product = self.needed(group, row, Field::Product, name);
+        let model = self.value(group, row, Field::Model, name).unwrap_or_default();
+        let materials = std::mem::take(&mut self.materials);
+        let material = self.needed(group, row, Field::Material, |text| {
+            materials.get(&fold(text)).map(|name| (*name).clone()).ok_or(Fault::UnknownMaterial)
+        });
+        self.materials = materials;
+        let quantity =
+            self.needed(group, row, Field::Quantity, |t| values::quantity(t).ok_or(Fault::BadQuantity));
+        let unit_price =
+            self.needed(group, row, Field::UnitPrice, |t| values::amount(t).ok_or(Fault::BadPrice));
+        Some(SheetItem {
+            row: row.number,
+            product: product?,
+            model,
+            material: material?,
+            quantity: quantity?,
+            unit_price: unit_price?,
+        })
+    }
+
+    /// A value that each row must have.
+    fn needed<T>(
+        &mut self,
+        group: &Group<'_>,
+        row: &Row,
+        field: Field,
+        parse: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        if values::tidy(self.columns.cell(row, field)).is_empty() {
+            self.hold(row.number, Some(&group.number), field, Fault::MissingValue);
+            return None;
+        }
+        self.value(group, row, field, parse)
+    }
+}
+
+/// A text of at most `chars_max` characters.
+fn short_text(text: &str, chars_max: usize) -> Result<String, Fault> {
+    if text.chars().count() > chars_max { Err(Fault::TooLong) } else { Ok(text.to_owned()) }
+}
+
+/// A local time as a moment; one that the clocks skipped is none, of one that came twice the first.
+fn moment(text: &str, zone: Tz) -> Option<UnixMs> {
+    let local = values::date_time(text)?;
+    zone.from_local_datetime(&local).earliest().map(|at| at.timestamp_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono_tz::Asia::Shanghai;
+    use proptest::prelude::*;
+    use rust_xlsxwriter::{Format, Workbook};
+
+    const SAMPLE: &[u8] = include_bytes!("../../data/orders.csv");
+    const ENGLISH: [&str; 16] = [
+        "Order No.",
+        "Store",
+        "Sales",
+        "Customer",
+        "Phone",
+        "Address",
+        "Product",
+        "Model",
+        "Material",
+        "Qty",
+        "Unit price",
+        "Paid",
+        "Guarantee",
+        "Taken at",
+        "Delivery date",
+        "Note",
+    ];
+    const GOOD: [&str; 16] = [
+        "A1",
+        "城东店",
+        "D09",
+        "何先生",
+        "13805032582",
+        "解放大道1号",
+        "床",
+        "1.8米",
+        "实木",
+        "2",
+        "4980.00",
+        "9960",
+        "",
+        "2026-11-15 17:36",
+        "2026-11-22",
+        "",
+    ];
+
+    fn materials() -> BTreeMap<String, Name> {
+        [("板木", "panel"), ("实木", "solid")]
+            .map(|(title, name)| (title.to_owned(), name.parse().unwrap()))
+            .into()
+    }
+    fn read(bytes: &[u8], file_name: &str) -> OrderSheet {
+        read_orders(bytes, file_name, &materials(), Shanghai).unwrap()
+    }
+    fn cells() -> Vec<Vec<String>> {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(SAMPLE.strip_prefix(b"\xef\xbb\xbf").unwrap());
+        reader.records().map(|r| r.unwrap().iter().map(str::to_owned).collect()).collect()
+    }
+    fn csv_of<R: AsRef<[String]>>(rows: &[R]) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in rows {
+            writer.write_record(row.as_ref()).unwrap();
+        }
+        writer.into_inner().unwrap()
+    }
+    /// Rows below English headers; each names the cells in which it differs from [`GOOD`].
+    fn sheet(rows: &[&[(usize, &str)]]) -> OrderSheet {
+        let mut table = vec![ENGLISH.map(str::to_owned)];
+        for changes in rows {
+            let mut row = GOOD.map(str::to_owned);
+            for (column, text) in *changes {
+                row[*column] = (*text).to_owned();
+            }
+            table.push(row);
+        }
+        read(&csv_of(&table), "o.csv")
+    }
+    fn faults(sheet: &OrderSheet) -> Vec<(u32, &str, &str)> {
+        sheet.bad.iter().map(|b| (b.row, b.column.as_str(), b.fault.code())).collect()
+    }
+
+    #[test]
+    fn the_sample_gives_180_orders_and_names_every_row_that_is_not_taken() {
+        let sheet = read(SAMPLE, "orders.csv");
+        assert_eq!(
+            faults(&sheet),
+            [
+                (20, "接单时间", "missing_value"),
+                (29, "要求送货日期", "bad_date"),
+                (163, "材质", "unknown_material"),
+                (212, "电话", "bad_phone"),
+                (239, "数量", "bad_quantity"),
+                (276, "订单号", "missing_number"),
+                (291, "数量", "bad_quantity"),
+                (424, "单价", "bad_price"),
+            ]
+        );
+        assert_eq!((sheet.rows, sheet.orders.len(), sheet.held, sheet.bad_rows), (470, 180, 7, 8));
+        assert_eq!(sheet.orders.iter().map(|o| o.items.len()).sum::<usize>(), 461);
+        let repeated =
+            SheetWarning { row: Some(471), column: Some("订单号".into()), notice: Notice::DuplicateRow };
+        assert_eq!(sheet.warnings, [repeated]);
+        assert_eq!(sheet.orders.iter().filter(|o| o.guarantee).count(), 18);
+        let open = |o: &&SheetOrder| !o.guarantee && o.paid.is_none_or(|p| p.minor < o.total().minor);
+        assert_eq!(sheet.orders.iter().filter(open).count(), 19);
+    }
+    #[test]
+    fn an_order_of_the_sample_is_read_to_the_cent_and_the_minute() {
+        let sheet = read(SAMPLE, "orders.csv");
+        let order = sheet.orders.iter().find(|o| o.number == "2611090006").unwrap();
+        assert_eq!((order.store.as_str(), order.sales.as_str(), order.guarantee), ("红星店", "D05", true));
+        assert_eq!(order.paid, Some(Money::new(636_240, Currency::CNY)));
+        assert_eq!(order.total().minor, 2_120_800);
+        assert_eq!(order.rows, [10, 11, 12, 13, 14, 15]);
+        assert_eq!(utc(order.taken_at).to_rfc3339(), "2026-11-09T09:58:00+00:00");
+        assert_eq!(order.delivery_date.to_string(), "2026-11-24");
+        let item = &order.items[2];
+        assert_eq!((item.product.as_str(), item.model.as_str(), item.quantity), ("衣柜", "四门", 1));
+        assert_eq!((item.row, item.material.as_str()), (12, "panel"));
+        // Its rows are parted by a row of another number.
+        let parted = sheet.orders.iter().find(|o| o.number == "2611050060").unwrap();
+        assert_eq!(parted.rows, [160, 161, 162, 164]);
+    }
+    #[test]
+    fn another_encoding_or_order_of_columns_gives_the_same_orders() {
+        let expect = read(SAMPLE, "orders.csv");
+        let text = std::str::from_utf8(SAMPLE).unwrap().trim_start_matches('\u{feff}');
+        assert_eq!(read(text.as_bytes(), "o.csv"), expect);
+        assert_eq!(read(&encoding_rs::GBK.encode(text).0, "o.csv"), expect);
+        assert_eq!(read(&encoding_rs::GB18030.encode(text).0, "o.csv"), expect);
+        let shuffled: Vec<Vec<String>> =
+            cells().iter().map(|row| (0..16).map(|i| row[(i * 7 + 3) % 16].clone()).collect()).collect();
+        assert_eq!(read(&csv_of(&shuffled), "o.csv"), expect);
+        let mut english = cells();
+        english[0] = ENGLISH.map(str::to_owned).to_vec();
+        let english = read(&csv_of(&english), "o.csv");
+        assert_eq!(english.orders, expect.orders);
+        let codes = |s: &OrderSheet| s.bad.iter().map(|b| (b.row, b.fault)).collect::<Vec<_>>();
+        assert_eq!(codes(&english), codes(&expect));
+        assert_eq!(english.bad[1].column, "Delivery date");
+    }
+    #[test]
+    fn a_workbook_with_numbers_and_dates_gives_the_same_orders() {
+        let mut book = Workbook::new();
+        let out = book.add_worksheet();
+        let day = Format::new().set_num_format("yyyy-mm-dd");
+        let minute = Format::new().set_num_format("yyyy-mm-dd hh:mm");
+        let serial = |d: NaiveDate| (d - NaiveDate::from_ymd_opt(1899, 12, 30).unwrap()).num_days() as f64;
+        for (r, row) in (0u32..).zip(cells()) {
+            for (c, text) in (0u16..).zip(row) {
+                let number = text.parse::<f64>().ok().filter(|_| c != 0);
+                if let Some(at) = values::date_time(&text).filter(|_| c == 13) {
+                    let seconds = (at - at.date().and_hms_opt(0, 0, 0).unwrap()).num_seconds() as f64;
+                    out.write_with_format(r, c, serial(at.date()) + seconds / 86_400.0, &minute).unwrap();
+                } else if let Some(date) = values::date(&text).filter(|_| c == 14) {
+                    out.write_with_format(r, c, serial(date), &day).unwrap();
+                } else if let Some(number) = number {
+                    out.write(r, c, number).unwrap();
+                } else {
+                    out.write(r, c, text).unwrap();
+                }
+            }
+        }
+        assert_eq!(read(&book.save_to_buffer().unwrap(), "o.xlsx"), read(SAMPLE, "o.csv"));
+    }
+    #[test]
+    fn every_fault_is_found_in_its_row_and_column() {
+        let long = "长".repeat(301);
+        let cases: [(usize, &str, Fault); 22] = [
+            (0, "", Fault::MissingNumber),
+            (0, "2.61112E+17", Fault::BadNumber),
+            (0, "#N/A", Fault::CellError),
+            (1, "", Fault::MissingValue),
+            (3, &long, Fault::TooLong),
+            (4, "1380000", Fault::BadPhone),
+            (4, "#VALUE!", Fault::CellError),
+            (5, &long, Fault::TooLong),
+            (6, "", Fault::MissingValue),
+            (8, "玻璃", Fault::UnknownMaterial),
+            (8, "", Fault::MissingValue),
+            (9, "-2", Fault::BadQuantity),
+            (9, "两张", Fault::BadQuantity),
+            (9, "", Fault::MissingValue),
+            (10, "abc", Fault::BadPrice),
+            (10, "1.234", Fault::BadPrice),
+            (11, "-5", Fault::BadPrice),
+            (12, "也许", Fault::BadFlag),
+            (13, "", Fault::MissingValue),
+            (13, "2026-11-15", Fault::BadTime),
+            (14, "2026-13-40", Fault::BadDate),
+            (14, "11月22日", Fault::BadDate),
+        ];
+        let mut shown: BTreeSet<Fault> = cases.iter().map(|c| c.2).collect();
+        for (column, text, fault) in cases {
+            let sheet = sheet(&[&[(column, text)]]);
+            assert_eq!(faults(&sheet), [(2, ENGLISH[column], fault.code())], "{text}");
+            assert_eq!((sheet.orders.len(), sheet.bad_rows), (0, 1));
+        }
+        let contrary = sheet(&[&[], &[(6, "椅"), (4, "13905032582")], &[(0, "A2")]]);
+        assert_eq!(faults(&contrary), [(3, "Phone", "conflicting_value")]);
+        assert_eq!((contrary.orders.len(), contrary.held), (1, 1));
+        let names: Vec<String> = (0..=ITEMS_MAX).map(|n| format!("椅{n}")).collect();
+        let many: Vec<[(usize, &str); 1]> = names.iter().map(|n| [(6, n.as_str())]).collect();
+        let many: Vec<&[(usize, &str)]> = many.iter().map(|m| &m[..]).collect();
+        assert_eq!(faults(&sheet(&many)), [(202, "Order No.", "too_many_items")]);
+        shown.extend([Fault::ConflictingValue, Fault::TooManyItems]);
+        assert_eq!(shown, Fault::ALL.iter().copied().collect());
+    }
+    #[test]
+    fn what_belongs_to_the_order_may_stand_on_any_one_of_its_rows() {
+        let blank = [(1, ""), (2, ""), (3, ""), (4, ""), (5, ""), (11, ""), (13, ""), (14, "")];
+        let later = [&blank[..], &[(6, "椅"), (12, "是"), (15, "先电话")]].concat();
+        let last = [&blank[..], &[(6, "桌"), (15, "周末")]].concat();
+        let sheet = sheet(&[&[], &later, &last]);
+        assert_eq!(faults(&sheet), []);
+        let order = &sheet.orders[0];
+        assert_eq!((order.items.len(), order.guarantee, order.note.as_str()), (3, true, "先电话\n周末"));
+        assert_eq!(order.paid, Some(Money::new(996_000, Currency::CNY)));
+    }
+    #[test]
+    fn a_bad_row_holds_its_whole_order_and_no_other() {
+        let sheet = sheet(&[&[], &[(6, "椅"), (9, "0"), (10, "x")], &[(0, "A2")]]);
+        assert_eq!(faults(&sheet), [(3, "Qty", "bad_quantity"), (3, "Unit price", "bad_price")]);
+        assert!(sheet.bad.iter().all(|b| b.order.as_deref() == Some("A1")));
+        assert_eq!((sheet.orders.len(), sheet.held, sheet.bad_rows), (1, 1, 1));
+        assert_eq!(sheet.orders[0].number, "A2");
+    }
+    #[test]
+    fn every_notice_is_given_and_holds_nothing_out() {
+        let mut table = vec![ENGLISH.map(str::to_owned).to_vec(), GOOD.map(str::to_owned).to_vec()];
+        table[1][11] = "9960.01".into();
+        table[1][14] = "2026-11-14".into();
+        table.push(table[1].clone());
+        table[0].push("颜色".into());
+        table[1].push("白".into());
+        table[2].push("黑".into());
+        let sheet = read(&csv_of(&table), "o.xlsx");
+        let given: BTreeSet<Notice> = sheet.warnings.iter().map(|w| w.notice).collect();
+        assert_eq!(given, Notice::ALL.iter().copied().collect());
+        assert_eq!((sheet.orders.len(), sheet.bad_rows, sheet.orders[0].items.len()), (1, 0, 1));
+    }
+    #[test]
+    fn a_long_list_of_bad_rows_is_cut_and_still_counted() {
+        let bad = [(0, "")];
+        let sheet = sheet(&vec![&bad[..]; BAD_LISTED_MAX + 5]);
+        assert_eq!((sheet.bad.len(), sheet.bad_rows), (BAD_LISTED_MAX, BAD_LISTED_MAX + 5));
+    }
+    proptest! {
+        #[test]
+        fn arbitrary_rows_never_panic_and_are_all_accounted_for(
+            rows in proptest::collection::vec(proptest::collection::vec("[A2实木/.:年 1-]{0,6}", 16), 0..12)
+        ) {
+            let table = [vec![ENGLISH.map(str::to_owned).to_vec()], rows].concat();
+            let sheet = read(&csv_of(&table), "o.csv");
+            let taken: usize = sheet.orders.iter().map(|o| o.rows.len()).sum();
+            prop_assert!(taken + sheet.bad_rows <= sheet.rows);
+            prop_assert!(sheet.bad_rows > 0 || taken + sheet.warnings.len() >= sheet.rows);
+        }
+        #[test]
+        fn one_spoilt_byte_of_the_sample_never_panics(at in 0usize..67_061, byte: u8) {
+            let mut bytes = SAMPLE.to_vec();
+            bytes[at] = byte;
+            if let Ok(sheet) = read_orders(&bytes, "o.csv", &materials(), Shanghai) {
+                prop_assert!(sheet.rows > 0);
+            }
+        }
+    }
+}
