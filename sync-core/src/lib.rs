@@ -23,3 +23,4 @@ pub mod command;
 pub mod wire;
 pub mod store;
 pub mod view;
+pub mod device;

@@ -17,7 +17,7 @@ use crate::command::decide::{Setting, decide};
 use crate::command::write::{Author, carry_out};
 use crate::command::{Action, Command};
 use crate::directory::{Directory, Rules};
-use crate::document::{ChangeBytes, Document, DocumentError};
+use crate::document::{Document, DocumentError};
 use crate::fact::keys::SecretKey;
 use crate::fold::{State, fold};
 use crate::ids::{BlobHash, CommandId, CompanyId, DeviceId, DocId, DocKind, PersonId};

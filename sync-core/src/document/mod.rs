@@ -207,6 +207,15 @@ impl Document {
         Ok(())
     }
 
+    /// Applies a change from this device's own store, where only proved ones stand.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DocumentError> {
+        let change = contained(|| automerge::Change::from_bytes(bytes.to_vec()))
+            .map_err(DocumentError::Unreadable)?;
+        let hash = ChangeHash(change.hash().0);
+        self.apply_proved(change)?;
+        if self.has(hash) { Ok(()) } else { Err(DocumentError::Incomplete) }
+    }
+
     /// The value under a key now.
     pub fn value(&self, map: Map, key: &str) -> Option<Value> {
         let found = self.inner.get(genesis::object(map), key).ok()??;

@@ -1,3 +1,4 @@
 //! Policies: parse, check, publish, calendar, deadlines, judge.
 
 pub mod model;
+pub mod publish;

@@ -1,0 +1,70 @@
+//! Who may see a document: its tags, a person's interests, and where the two meet.
+//!
+//! A document is visible to a person if one of its tags is among the person's interests. Tags follow
+//! from what the document says (its store, its open appointments), interests from the person's roles.
+//! Both change by entries of the log, so a feed position cannot miss a document that became visible.
+
+use std::collections::BTreeSet;
+
+use sync_core::directory::Rules;
+use sync_core::fold::State;
+use sync_core::ids::{DocId, DocKind, PersonId};
+use sync_core::policy::model::Scope;
+use sync_core::time::UnixMs;
+
+use crate::log::{Entry, Tag};
+
+/// A set of tags or interests.
+pub type Tags = BTreeSet<Tag>;
+
+/// The tags of an order, ticket or customer file; the directory is everyone's.
+pub fn tags(state: &State) -> Tags {
+    let kind = state.doc.kind();
+    if kind == DocKind::Directory {
+        return Tags::from([Tag::Everyone]);
+    }
+    let mut tags = Tags::from([Tag::All(kind)]);
+    tags.extend(state.store().map(|store| Tag::Store(store, kind)));
+    let open = state.appointments.values().filter(|a| a.status.is_open());
+    tags.extend(open.flat_map(|a| a.people.iter().map(|person| Tag::Person(*person, kind))));
+    tags
+}
+
+/// The tags of a money facet: its subject's stores, nobody's appointments.
+pub fn money_tags(facet: DocId, subject: &Tags) -> Tags {
+    let kind = facet.kind();
+    let store = subject.iter().filter_map(|tag| match tag {
+        Tag::Store(store, _) => Some(Tag::Store(*store, kind)),
+        _ => None,
+    });
+    store.chain([Tag::All(kind)]).collect()
+}
+
+/// What a person is interested in at a moment.
+pub fn interests(rules: &Rules<'_>, person: PersonId, now_ms: UnixMs) -> Tags {
+    let mut interests = Tags::from([Tag::Everyone]);
+    for (scope, store, money) in rules.scopes(person, now_ms) {
+        let kinds = DocKind::ALL.into_iter().filter(|k| *k != DocKind::Directory && (money || !k.is_money()));
+        match (scope, store) {
+            (Scope::All, _) | (Scope::Store, None) => interests.extend(kinds.map(Tag::All)),
+            (Scope::Store, Some(store)) => interests.extend(kinds.map(|kind| Tag::Store(store, kind))),
+            (Scope::Assigned, _) => {
+                let own = [DocKind::Order, DocKind::Ticket];
+                interests.extend(own.map(|kind| Tag::Person(person, kind)));
+            }
+        }
+    }
+    interests
+}
+
+/// Whether the two meet.
+pub fn visible(tags: &Tags, interests: &Tags) -> bool {
+    !tags.is_disjoint(interests)
+}
+
+/// The entry that takes a document's tags from `before` to `after`, if they differ.
+pub fn moved(doc: DocId, before: &Tags, after: &Tags) -> Option<Entry> {
+    let gained: Vec<Tag> = after.difference(before).copied().collect();
+    let lost: Vec<Tag> = before.difference(after).copied().collect();
+    (!gained.is_empty() || !lost.is_empty()).then_some(Entry::Audience { doc, gained, lost })
+}

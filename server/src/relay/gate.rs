@@ -1,0 +1,299 @@
+//! The gate: pushed changes are judged, stored durably or held whole, and answered.
+
+use std::collections::BTreeMap;
+
+use sync_core::admission::{Gate, admit};
+use sync_core::document::{ChangeBytes, Document};
+use sync_core::fact::Fact;
+use sync_core::fold::fold;
+use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId, Position};
+use sync_core::refusal::{Refusal, RefusalCode};
+use sync_core::time::UnixMs;
+use sync_core::wire::frames::{Push, Resolution, Verdict, Verdicts};
+
+use super::audience::{self, Tags};
+use super::{Footing, Relay, RelayError};
+use crate::log::{Batch, Entry, HeldChange, HeldState};
+
+/// Who pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The device.
+    pub device: DeviceId,
+    /// Its person.
+    pub person: PersonId,
+}
+
+/// What one piece of work adds to the log, gathered before it is appended.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub entries: Vec<Entry>,
+    pub held: Vec<HeldChange>,
+    /// Admitted changes: the index of their entry.
+    admitted: Vec<(ChangeHash, usize)>,
+}
+
+impl Gathered {
+    pub fn admit(&mut self, doc: DocId, change: ChangeBytes, device: DeviceId) {
+        self.admitted.push((change.hash, self.entries.len()));
+        self.entries.push(Entry::Change { doc, hash: change.hash, device, bytes: Some(change.bytes) });
+    }
+    fn has_admitted(&self) -> bool {
+        !self.admitted.is_empty()
+    }
+}
+
+impl Relay {
+    /// Judges a push; every change of it gets a verdict, durable before this returns.
+    pub fn push(&self, peer: Peer, push: Push, now_ms: UnixMs) -> Result<Verdicts, RelayError> {
+        let doc = push.doc;
+        let verdicts = self.shelf.with(doc, |found| {
+            let mut stage = found.clone().unwrap_or_else(|| Document::new(doc));
+            let mut gathered = Gathered::default();
+            let mut verdicts: Vec<(ChangeHash, Option<Verdict>)> = Vec::new();
+            for change in push.changes {
+                let verdict = self.one(&mut stage, &change, peer, now_ms, &mut gathered)?;
+                verdicts.push((change.hash, verdict));
+            }
+            if gathered.has_admitted() {
+                self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
+            }
+            let positions = self.settle(found, stage, gathered, now_ms)?;
+            Ok((verdicts, positions))
+        })?;
+        let (verdicts, positions) = verdicts;
+        let answer = |(hash, verdict): (ChangeHash, Option<Verdict>)| {
+            let entered = || Verdict::Admitted { position: positions.get(&hash).copied().unwrap_or_default() };
+            (hash, verdict.unwrap_or_else(entered))
+        };
+        Ok(Verdicts { id: push.id, at_ms: now_ms, verdicts: verdicts.into_iter().map(answer).collect() })
+    }
+
+    /// One change; `None` where it enters with what is gathered.
+    fn one(
+        &self,
+        stage: &mut Document,
+        change: &ChangeBytes,
+        peer: Peer,
+        now_ms: UnixMs,
+        gathered: &mut Gathered,
+    ) -> Result<Option<Verdict>, RelayError> {
+        let doc = stage.id();
+        if let Some(position) = self.log.position_of(doc, change.hash)? {
+            return Ok(Some(Verdict::Admitted { position }));
+        }
+        if gathered.admitted.iter().any(|(hash, _)| *hash == change.hash) {
+            return Ok(None);
+        }
+        let earlier = self.log.held_one(doc, change.hash)?;
+        if let Some(earlier) = earlier.filter(|h| h.reason.code != RefusalCode::DependencyMissing) {
+            return Ok(Some(Verdict::Held { refusal: earlier.reason }));
+        }
+        let footing = self.footing();
+        let verdict = match self.shut_out(&footing, peer) {
+            Some(refusal) => Err(refusal),
+            None => {
+                let gate = Gate {
+                    rules: footing.rules(),
+                    device: peer.device,
+                    person: peer.person,
+                    now_ms,
+                    released: false,
+                };
+                admit(stage, &change.bytes, &gate)
+            }
+        };
+        match verdict {
+            Ok(admitted) if admitted.change.hash == change.hash => {
+                self.replayed(doc, admitted.command, change.hash, gathered)?;
+                gathered.admit(doc, admitted.change, peer.device);
+                Ok(None)
+            }
+            Ok(_) => {
+                let message = "the hash that was sent is not the change's".to_owned();
+                Err(RelayError::Protocol { code: "wrong_hash", message })
+            }
+            Err(refusal) => {
+                gathered.held.push(hold(doc, change, peer, now_ms, refusal.clone()));
+                Ok(Some(Verdict::Held { refusal }))
+            }
+        }
+    }
+
+    fn shut_out(&self, footing: &Footing, peer: Peer) -> Option<Refusal> {
+        match footing.directory.devices.get(&peer.device) {
+            Some(device) if device.revoked.is_some() => Some(Refusal::new(RefusalCode::DeviceRevoked)),
+            Some(device) if device.person != peer.person => Some(Refusal::new(RefusalCode::OnBehalf)),
+            Some(_) => None,
+            // The founding device enters with its first fact.
+            None if footing.directory.key.is_none() => None,
+            None => Some(Refusal::new(RefusalCode::DeviceRevoked)),
+        }
+    }
+
+    /// An action that was held and has now been said again under a new epoch needs no release any more.
+    fn replayed(
+        &self,
+        doc: DocId,
+        command: CommandId,
+        as_hash: ChangeHash,
+        gathered: &mut Gathered,
+    ) -> Result<(), RelayError> {
+        for held in self.waiting(doc)? {
+            if held.command == Some(command) && held.hash != as_hash {
+                gathered.held.push(HeldChange { state: HeldState::Replayed { as_hash }, ..held });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is held of a document and waits for a decision or a dependency.
+    pub fn waiting(&self, doc: DocId) -> Result<Vec<HeldChange>, RelayError> {
+        let filter = crate::log::HeldFilter { doc: Some(doc), ..Default::default() };
+        let held = self.log.held(&filter, None, usize::MAX)?;
+        Ok(held.into_iter().filter(|h| h.state == HeldState::Waiting).collect())
+    }
+
+    /// What was held only for a missing dependency enters once the dependency has.
+    fn retry_waiting(
+        &self,
+        stage: &mut Document,
+        now_ms: UnixMs,
+        gathered: &mut Gathered,
+    ) -> Result<(), RelayError> {
+        let footing = self.footing();
+        let mut waiting = self.waiting(stage.id())?;
+        waiting.retain(|h| h.reason.code == RefusalCode::DependencyMissing);
+        waiting.retain(|h| !gathered.held.iter().any(|g| g.hash == h.hash));
+        loop {
+            let before = waiting.len();
+            let mut still = Vec::new();
+            for held in waiting {
+                let gate = Gate {
+                    rules: footing.rules(),
+                    device: held.device,
+                    person: held.person,
+                    now_ms: held.at_ms,
+                    released: false,
+                };
+                match admit(stage, &held.bytes, &gate) {
+                    Ok(admitted) => {
+                        // Not as the device's own: it dropped the change when it was held.
+                        gathered.admit(stage.id(), admitted.change, RELAY);
+                        gathered.entries.push(resolved(&held, Resolution::Released));
+                        let state = HeldState::Released { by: held.person, at_ms: now_ms };
+                        gathered.held.push(HeldChange { state, ..held });
+                    }
+                    Err(_) => still.push(held),
+                }
+            }
+            if still.len() == before || still.is_empty() {
+                return Ok(());
+            }
+            waiting = still;
+        }
+    }
+
+    /// Appends what was gathered, and only then lets the stage be the document.
+    pub(super) fn settle(
+        &self,
+        found: &mut Option<Document>,
+        stage: Document,
+        mut gathered: Gathered,
+        now_ms: UnixMs,
+    ) -> Result<BTreeMap<ChangeHash, Position>, RelayError> {
+        if gathered.entries.is_empty() && gathered.held.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let doc = stage.id();
+        if gathered.has_admitted() {
+            self.audiences(&stage, now_ms, &mut gathered)?;
+        }
+        let count = gathered.entries.len() as u64;
+        let batch =
+            Batch { entries: gathered.entries, held: gathered.held, records: Vec::new(), at_ms: now_ms };
+        let last = self.log.append(batch)?;
+        let position = |index: usize| Position(last.0 + 1 + index as u64 - count);
+        let positions = gathered.admitted.iter().map(|(hash, index)| (*hash, position(*index))).collect();
+        if !gathered.admitted.is_empty() {
+            if doc.kind() == DocKind::Directory {
+                self.set_footing(Some(&stage))?;
+            }
+            *found = Some(stage);
+        }
+        Ok(positions)
+    }
+
+    /// The entries by which the document's tags, and people's interests, follow the changes.
+    fn audiences(&self, stage: &Document, now_ms: UnixMs, gathered: &mut Gathered) -> Result<(), RelayError> {
+        let footing = self.footing();
+        let doc = stage.id();
+        let before = self.log.audience(doc)?;
+        if doc.kind().is_money() {
+            let after = audience::money_tags(doc, &self.log.audience(doc.subject())?);
+            gathered.entries.extend(audience::moved(doc, &before, &after));
+            return Ok(());
+        }
+        let after = audience::tags(&fold(stage, &footing.rules()));
+        gathered.entries.extend(audience::moved(doc, &before, &after));
+        if let Some(facet) = doc.kind().money().map(|kind| doc.facet(kind)) {
+            let had = self.log.audience(facet)?;
+            if !had.is_empty() {
+                gathered.entries.extend(audience::moved(facet, &had, &audience::money_tags(facet, &after)));
+            }
+        }
+        if doc.kind() == DocKind::Directory {
+            gathered.entries.extend(self.interests_moved(&footing, stage, now_ms));
+        }
+        Ok(())
+    }
+
+    fn interests_moved(&self, footing: &Footing, stage: &Document, now_ms: UnixMs) -> Vec<Entry> {
+        let after = sync_core::directory::Directory::read(stage);
+        let rules = sync_core::directory::Rules { directory: &after, policies: &footing.policies };
+        let moved = |person: &PersonId| {
+            let before: Tags = footing.interests(*person, now_ms);
+            let now = audience::interests(&rules, *person, now_ms);
+            let gained: Vec<_> = now.difference(&before).copied().collect();
+            let lost: Vec<_> = before.difference(&now).copied().collect();
+            let differs = !gained.is_empty() || !lost.is_empty();
+            differs.then_some(Entry::Interests { person: *person, gained, lost })
+        };
+        after.people.keys().filter_map(moved).collect()
+    }
+}
+
+/// In whose name the log notes a change that no connected device wrote just now.
+pub(super) const RELAY: DeviceId = DeviceId::from_bytes([0; 16]);
+
+/// The entry that tells a device what became of a change that was held.
+pub(super) fn resolved(held: &HeldChange, resolution: Resolution) -> Entry {
+    Entry::Resolved { doc: held.doc, hash: held.hash, device: held.device, resolution }
+}
+
+fn hold(doc: DocId, change: &ChangeBytes, peer: Peer, now_ms: UnixMs, reason: Refusal) -> HeldChange {
+    let read = sync_core::document::untrusted::Untrusted::parse(&change.bytes).ok();
+    HeldChange {
+        doc,
+        hash: change.hash,
+        device: peer.device,
+        person: peer.person,
+        command: read.map(|r| r.command),
+        bytes: change.bytes.clone(),
+        at_ms: now_ms,
+        reason,
+        state: HeldState::Waiting,
+    }
+}
+
+/// The facts that held bytes carry, for showing what was meant; unreadable ones are left out.
+pub fn facts_in(bytes: &[u8]) -> Vec<Fact> {
+    use sync_core::document::Edit;
+    use sync_core::domain::fields::{Map, Value};
+    let Ok(read) = sync_core::document::untrusted::Untrusted::parse(bytes) else { return Vec::new() };
+    let fact = |edit: &Edit| match edit {
+        Edit::Put(Map::Log, _, Value::Bytes(bytes)) => Fact::read(bytes).ok(),
+        _ => None,
+    };
+    read.edits.iter().filter_map(fact).collect()
+}

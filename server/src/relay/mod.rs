@@ -1,0 +1,142 @@
+//! The relay: documents, admission and fan-out over the change log, without sockets.
+//!
+//! In: pushes of devices, commands of the office, frames of sessions. Out: verdicts, feeds, positions.
+//! One document is worked on by one caller at a time; different documents go in parallel and share the
+//! log's group commit. Invariants: nothing is acknowledged before the log says that it is durable;
+//! nothing enters a document but through [`sync_core::admission`]; what does not enter is held whole.
+//! Time is a parameter. Blocking: callers on an async runtime keep it off their reactor threads.
+
+pub mod audience;
+pub mod end;
+pub mod feed;
+pub mod gate;
+pub mod office;
+pub mod shelf;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sync_core::directory::{Directory, Rules};
+use sync_core::document::{Document, DocumentError};
+use sync_core::ids::{BlobHash, CompanyId, DocId, PersonId};
+use sync_core::policy::model::Policy;
+use sync_core::policy::publish::Published;
+use sync_core::refusal::Refusal;
+use sync_core::time::UnixMs;
+
+use crate::log::{ChangeLog, LogError};
+use shelf::Shelf;
+
+/// What the relay cannot do, by who can act.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// An expected no.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The log cannot do what it should.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A stored document cannot be read.
+    #[error("a stored document cannot be read: {0}")]
+    Damaged(#[from] DocumentError),
+    /// The peer broke the protocol: the session ends.
+    #[error("{code}: {message}")]
+    Protocol {
+        /// Stable code.
+        code: &'static str,
+        /// What happened.
+        message: String,
+    },
+}
+
+/// A published policy as it is sent.
+#[derive(Clone, Debug)]
+pub struct PolicyBlob {
+    /// Its hash.
+    pub hash: BlobHash,
+    /// Its published form.
+    pub bytes: Vec<u8>,
+}
+
+/// What every judgement stands on; replaced whole when the directory changes.
+#[derive(Clone, Debug, Default)]
+pub struct Footing {
+    /// The directory.
+    pub directory: Directory,
+    /// Policies by version.
+    pub policies: BTreeMap<u32, Policy>,
+    /// Their published forms.
+    pub blobs: BTreeMap<u32, PolicyBlob>,
+}
+
+impl Footing {
+    /// Directory and policies.
+    pub fn rules(&self) -> Rules<'_> {
+        Rules { directory: &self.directory, policies: &self.policies }
+    }
+    /// What a person is interested in now.
+    pub fn interests(&self, person: PersonId, now_ms: UnixMs) -> audience::Tags {
+        audience::interests(&self.rules(), person, now_ms)
+    }
+}
+
+/// The relay.
+pub struct Relay {
+    log: Arc<dyn ChangeLog>,
+    company: CompanyId,
+    footing: RwLock<Arc<Footing>>,
+    shelf: Shelf,
+}
+
+/// The log's records of published policies begin so.
+const POLICY_RECORD: &[u8] = b"policy/";
+
+impl Relay {
+    /// Opens the relay over a log.
+    pub fn open(log: Arc<dyn ChangeLog>, company: CompanyId) -> Result<Self, RelayError> {
+        let relay =
+            Self { shelf: Shelf::new(log.clone()), log, company, footing: RwLock::new(Arc::default()) };
+        let directory = relay.shelf.read(DocId::directory(company))?;
+        relay.set_footing(directory.as_ref())?;
+        Ok(relay)
+    }
+
+    /// The change log.
+    pub fn log(&self) -> &Arc<dyn ChangeLog> {
+        &self.log
+    }
+    /// The company.
+    pub fn company(&self) -> CompanyId {
+        self.company
+    }
+    /// The directory and policies as they are now.
+    pub fn footing(&self) -> Arc<Footing> {
+        self.footing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_footing(&self, directory: Option<&Document>) -> Result<(), RelayError> {
+        let mut footing = Footing::default();
+        if let Some(doc) = directory {
+            footing.directory = Directory::read(doc);
+        }
+        for policy in &footing.directory.policies {
+            let Some(bytes) = self.log.record(&policy_record(policy.hash))? else { continue };
+            let damaged = |e: &dyn std::fmt::Display| DocumentError::Unreadable(format!("policy: {e}"));
+            let opened = Published::open(&bytes, policy.hash).map_err(|e| damaged(&e))?;
+            footing.policies.insert(policy.version, opened.policy);
+            footing.blobs.insert(policy.version, PolicyBlob { hash: policy.hash, bytes });
+        }
+        *self.footing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(footing);
+        Ok(())
+    }
+
+    /// A copy of a document as it stands; `None` where the relay has none.
+    pub fn document(&self, doc: DocId) -> Result<Option<Document>, RelayError> {
+        self.shelf.read(doc)
+    }
+}
+
+/// The record under which a published policy is kept.
+pub fn policy_record(hash: BlobHash) -> Vec<u8> {
+    [POLICY_RECORD, &hash.0].concat()
+}

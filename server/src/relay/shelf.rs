@@ -1,0 +1,87 @@
+//! The documents that the relay works on: a few in memory, the rest in the log.
+//!
+//! A document is locked while it is worked on. The cache is bounded by count; what falls out is in the
+//! log. Long tails of loose changes are compacted into a snapshot when a document is read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sync_core::document::Document;
+use sync_core::ids::DocId;
+use sync_core::limits;
+
+use super::RelayError;
+use crate::log::ChangeLog;
+
+/// Documents kept in memory: some 40 KB each.
+const WARM_MAX: usize = 256;
+
+/// One document's place: locked while it is worked on.
+pub(super) type Slot = Arc<Mutex<Option<Document>>>;
+
+pub(super) struct Shelf {
+    log: Arc<dyn ChangeLog>,
+    slots: Mutex<HashMap<DocId, (Slot, u64)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a lock guards is replaced only after the log has it, so a panic elsewhere leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shelf {
+    pub fn new(log: Arc<dyn ChangeLog>) -> Self {
+        Self { log, slots: Mutex::new(HashMap::new()) }
+    }
+
+    /// The place of a document. Lock it for as long as the document is worked on.
+    pub fn slot(&self, doc: DocId) -> Slot {
+        let mut slots = lock(&self.slots);
+        let tick = slots.values().map(|(_, used)| *used).max().unwrap_or(0) + 1;
+        if slots.len() >= WARM_MAX && !slots.contains_key(&doc) {
+            // One that nobody is working on: its place is held by this map alone.
+            let idle = slots.iter().filter(|(_, (slot, _))| Arc::strong_count(slot) == 1);
+            if let Some(oldest) = idle.min_by_key(|(_, (_, used))| *used).map(|(doc, _)| *doc) {
+                slots.remove(&oldest);
+            }
+        }
+        let entry = slots.entry(doc).or_insert_with(|| (Arc::default(), tick));
+        entry.1 = tick;
+        entry.0.clone()
+    }
+
+    /// Works on a document while nobody else does. `work` gets it as the log has it (`None` where there
+    /// is none) and may replace it once the log has what it adds.
+    pub fn with<T>(
+        &self,
+        doc: DocId,
+        work: impl FnOnce(&mut Option<Document>) -> Result<T, RelayError>,
+    ) -> Result<T, RelayError> {
+        let slot = self.slot(doc);
+        let mut guard = lock(&slot);
+        if guard.is_none() {
+            *guard = self.load(doc)?;
+        }
+        work(&mut guard)
+    }
+
+    /// A copy of a document as it stands.
+    pub fn read(&self, doc: DocId) -> Result<Option<Document>, RelayError> {
+        self.with(doc, |found| Ok(found.clone()))
+    }
+
+    fn load(&self, doc: DocId) -> Result<Option<Document>, RelayError> {
+        let Some(stored) = self.log.document(doc)? else { return Ok(None) };
+        let mut found = match &stored.snapshot {
+            Some(bytes) => Document::load(doc, bytes)?,
+            None => Document::new(doc),
+        };
+        for (_, _, bytes) in &stored.changes {
+            found.restore(bytes)?;
+        }
+        if stored.changes.len() > limits::LOOSE_CHANGES_MAX {
+            self.log.compact(doc, found.save(), stored.last)?;
+        }
+        Ok(Some(found))
+    }
+}
