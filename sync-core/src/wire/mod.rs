@@ -80,4 +80,6 @@ impl WireError {
 }
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod tests;
