@@ -1,0 +1,275 @@
+//! The relay's end of one session: frames in, frames out, no socket.
+//!
+//! [`RelayEnd::handle`] takes one frame of the device; [`RelayEnd::poll`] gives the next piece of feed,
+//! if there is one. Everything is idempotent: a device may repeat any frame on any connection.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use minicbor::bytes::ByteArray;
+use sync_core::ids::{DocId, Position};
+use sync_core::refusal::{Refusal, RefusalCode};
+use sync_core::time::UnixMs;
+use sync_core::wire::digest::{ScopeDigest, heads_digest};
+use sync_core::wire::frames::{Feed, FeedItem, Frame, Hello, Welcome};
+use sync_core::wire::{VERSION_MAX, VERSION_MIN, negotiate};
+
+use super::audience::visible;
+use super::gate::Peer;
+use super::{Relay, RelayError};
+use crate::blob::BlobStore;
+
+/// What the office sees of a connected device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// App and version.
+    pub app: String,
+    /// Changes that it has not had confirmed.
+    pub unsent: u32,
+    /// When the oldest was made, by its clock.
+    pub oldest_unsent_ms: Option<UnixMs>,
+    /// Photos and files pending.
+    pub blobs_pending: u32,
+    /// Policy version in hand.
+    pub policy: u32,
+    /// Its clock less ours.
+    pub clock_offset_ms: i64,
+    /// When.
+    pub seen_ms: UnixMs,
+}
+
+/// One session, from the relay's side.
+pub struct RelayEnd {
+    relay: Arc<Relay>,
+    blobs: Arc<dyn BlobStore>,
+    peer: Peer,
+    lease_ms: i64,
+    greeted: bool,
+    cursor: Position,
+    /// Documents of a first sync that are still to be sent, and the head it began at.
+    first: Option<(Vec<DocId>, Position)>,
+    policy: u32,
+    inventory: BTreeMap<DocId, [u8; 8]>,
+    reported: Reported,
+    shut_out: bool,
+}
+
+fn broken(code: &'static str, message: impl ToString) -> RelayError {
+    RelayError::Protocol { code, message: message.to_string() }
+}
+
+impl RelayEnd {
+    /// A session with an authenticated device. `lease_ms`: how long it may be used without being seen.
+    pub fn new(relay: Arc<Relay>, blobs: Arc<dyn BlobStore>, peer: Peer, lease_ms: i64) -> Self {
+        Self {
+            relay,
+            blobs,
+            peer,
+            lease_ms,
+            greeted: false,
+            cursor: Position(0),
+            first: None,
+            policy: 0,
+            inventory: BTreeMap::new(),
+            reported: Reported::default(),
+            shut_out: false,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+    /// What the device said of itself.
+    pub fn reported(&self) -> &Reported {
+        &self.reported
+    }
+
+    /// Takes one frame; gives the answers, each durable before it is given.
+    pub fn handle(&mut self, frame: Frame, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {
+        if !self.greeted && !matches!(frame, Frame::Hello(_)) {
+            return Err(broken("hello_first", frame.kind()));
+        }
+        match frame {
+            Frame::Hello(hello) => self.hello(hello, now_ms),
+            Frame::Push(push) => {
+                let count = u32::try_from(push.changes.len()).unwrap_or(u32::MAX);
+                let verdicts = self.relay.push(self.peer, push, now_ms)?;
+                self.reported.unsent = self.reported.unsent.saturating_sub(count);
+                let mut frames = vec![Frame::Verdicts(verdicts)];
+                frames.extend(self.wipe_if_done());
+                Ok(frames)
+            }
+            Frame::Need(need) => {
+                let items = if self.sees(need.doc, now_ms)? { self.relay.whole(need.doc)? } else { vec![] };
+                let items = if items.is_empty() { vec![FeedItem::Forget { doc: need.doc }] } else { items };
+                Ok(vec![Frame::Feed(Feed { items, upto: Position(0), more: !self.is_caught_up() })])
+            }
+            Frame::Digest(asked) => {
+                let ours = self.digest(now_ms)?;
+                Ok(vec![Frame::Agreement { agree: ours.bytes() == *asked.digest }])
+            }
+            Frame::Inventory(inventory) => {
+                self.inventory.extend(inventory.documents.iter().map(|(doc, d)| (*doc, **d)));
+                if inventory.last { self.repair(now_ms) } else { Ok(Vec::new()) }
+            }
+            Frame::BlobOffer { hash, size, media, doc } => {
+                let have = self.blobs.offer(hash, size, &media, doc).map_err(|e| broken("blob", e))?;
+                Ok(vec![Frame::BlobState { hash, have, complete: have == size }])
+            }
+            Frame::BlobPart { hash, offset, bytes } => {
+                let (have, size) = self.blobs.part(hash, offset, &bytes).map_err(|e| broken("blob", e))?;
+                Ok(vec![Frame::BlobState { hash, have, complete: have == size }])
+            }
+            Frame::BlobGet { hash, offset } => {
+                let bytes = self.blobs.read(hash, offset).map_err(|e| broken("blob", e))?;
+                Ok(vec![Frame::BlobPart { hash, offset, bytes }])
+            }
+            Frame::Wiped { .. } => Ok(Vec::new()),
+            other => Err(broken("unexpected_frame", other.kind())),
+        }
+    }
+
+    fn hello(&mut self, hello: Hello, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {
+        let version = negotiate((VERSION_MIN, VERSION_MAX), hello.versions);
+        let version = version.ok_or_else(|| broken("version", "no protocol version in common"))?;
+        let footing = self.relay.footing();
+        self.shut_out = footing.directory.devices.get(&self.peer.device).is_none_or(|d| d.revoked.is_some());
+        self.greeted = true;
+        self.reported = Reported {
+            app: hello.app,
+            unsent: hello.unsent,
+            oldest_unsent_ms: hello.oldest_unsent_ms,
+            blobs_pending: hello.blobs_pending,
+            policy: hello.policy,
+            clock_offset_ms: hello.wall_ms.saturating_sub(now_ms),
+            seen_ms: now_ms,
+        };
+        let log = self.relay.log();
+        let (epoch, head) = (log.epoch(), log.head());
+        let known = hello.epoch == epoch && hello.cursor <= head && hello.cursor > Position(0);
+        self.policy = hello.policy;
+        self.cursor = if known { hello.cursor } else { head };
+        if !known && !self.shut_out {
+            self.first = Some((self.relay.scope(self.peer.person, now_ms)?, head));
+        }
+        let welcome = Welcome { version, epoch, now_ms, head, lease_until_ms: now_ms + self.lease_ms };
+        let mut frames = vec![Frame::Welcome(welcome)];
+        if self.shut_out {
+            frames.extend(self.wipe_if_done());
+        } else if known && head == self.cursor && self.policies_due().is_empty() {
+            // Nothing new: the one answer says so.
+            frames.push(Frame::Feed(Feed { items: Vec::new(), upto: head, more: false }));
+        }
+        Ok(frames)
+    }
+
+    /// A revoked device is told to erase itself once its unsent work has been taken.
+    fn wipe_if_done(&self) -> Option<Frame> {
+        let done = self.shut_out && self.reported.unsent == 0;
+        done.then(|| Frame::Wipe { reason: Refusal::new(RefusalCode::DeviceRevoked) })
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.first.is_none() && self.cursor >= self.relay.log().head()
+    }
+
+    fn sees(&self, doc: DocId, now_ms: UnixMs) -> Result<bool, RelayError> {
+        let interests = self.relay.footing().interests(self.peer.person, now_ms);
+        Ok(!self.shut_out && visible(&self.relay.log().audience(doc)?, &interests))
+    }
+
+    /// Policies that the device does not have, as items; they go before what needs them.
+    fn policies_due(&self) -> Vec<FeedItem> {
+        let footing = self.relay.footing();
+        let newer = footing.blobs.range(self.policy + 1..);
+        newer
+            .map(|(version, blob)| FeedItem::Policy {
+                version: *version,
+                hash: blob.hash,
+                bytes: blob.bytes.clone(),
+            })
+            .collect()
+    }
+
+    /// The next piece of feed, if there is one.
+    pub fn poll(&mut self, now_ms: UnixMs) -> Result<Option<Frame>, RelayError> {
+        if !self.greeted || self.shut_out {
+            return Ok(None);
+        }
+        let policies = self.policies_due();
+        let mut feed = match &mut self.first {
+            Some((left, head)) => Some(self.relay.first(left, *head)?),
+            None => self.relay.news(self.peer, self.cursor, now_ms)?,
+        };
+        if feed.is_none() && !policies.is_empty() {
+            feed = Some(Feed { items: Vec::new(), upto: self.cursor, more: false });
+        }
+        let Some(mut feed) = feed else { return Ok(None) };
+        if !feed.more {
+            self.first = None;
+        }
+        self.cursor = self.cursor.max(feed.upto);
+        self.policy = self.relay.footing().blobs.keys().last().copied().unwrap_or(self.policy);
+        feed.items.splice(0..0, policies);
+        // A device is shut out as soon as the directory says so.
+        let footing = self.relay.footing();
+        let device = footing.directory.devices.get(&self.peer.device);
+        if device.is_none_or(|d| d.revoked.is_some()) {
+            self.shut_out = true;
+            return Ok(self.wipe_if_done());
+        }
+        Ok(Some(Frame::Feed(feed)))
+    }
+
+    fn digest(&self, now_ms: UnixMs) -> Result<ScopeDigest, RelayError> {
+        let mut digest = ScopeDigest::new();
+        for doc in self.relay.scope(self.peer.person, now_ms)? {
+            if let Some(found) = self.relay.document(doc)? {
+                digest.add(doc, &found.heads());
+            }
+        }
+        Ok(digest)
+    }
+
+    /// Compares the device's inventory with its scope: what differs is sent whole, and asked for.
+    fn repair(&mut self, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {
+        let theirs = std::mem::take(&mut self.inventory);
+        let mut items = Vec::new();
+        for doc in self.relay.scope(self.peer.person, now_ms)? {
+            let ours = self.relay.document(doc)?.map(|d| heads_digest(doc, &d.heads()));
+            if ours.as_ref() != theirs.get(&doc) {
+                items.extend(self.relay.whole(doc)?);
+                if theirs.contains_key(&doc) {
+                    items.push(FeedItem::Need { doc });
+                }
+            }
+        }
+        for doc in theirs.keys() {
+            let known = !self.relay.log().audience(*doc)?.is_empty();
+            if !self.sees(*doc, now_ms)? {
+                // A document that a restored relay does not know is asked for, not taken away.
+                items.push(if known { FeedItem::Forget { doc: *doc } } else { FeedItem::Need { doc: *doc } });
+            }
+        }
+        let mut frames = Vec::new();
+        let mut size = 0;
+        let mut part = Vec::new();
+        for item in items {
+            size += item.len_hint();
+            part.push(item);
+            if size > sync_core::limits::FRAME_BYTES_MAX / 4 || part.len() >= 500 {
+                let items = std::mem::take(&mut part);
+                frames.push(Frame::Feed(Feed { items, upto: Position(0), more: true }));
+                size = 0;
+            }
+        }
+        frames.push(Frame::Feed(Feed { items: part, upto: Position(0), more: !self.is_caught_up() }));
+        Ok(frames)
+    }
+}
+
+/// The digest bytes of a scope, as a frame carries them.
+pub fn digest_bytes(digest: &ScopeDigest) -> ByteArray<32> {
+    ByteArray::from(digest.bytes())
+}

@@ -1,0 +1,152 @@
+//! The office acts: through a custodial device whose key the relay keeps, by the same rulebook as
+//! everyone, and it decides about what is held.
+
+use sync_core::admission::{Gate, admit};
+use sync_core::command::decide::{Setting, decide};
+use sync_core::command::write::{Author, carry_out};
+use sync_core::command::{Action, Command};
+use sync_core::document::Document;
+use sync_core::fact::keys::SecretKey;
+use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId};
+use sync_core::policy::model::Power;
+use sync_core::policy::publish::Published;
+use sync_core::refusal::{Refusal, RefusalCode};
+use sync_core::time::{Now, UnixMs};
+use sync_core::wire::frames::Resolution;
+
+use super::gate::{Gathered, RELAY, resolved};
+use super::{Relay, RelayError, policy_record};
+use crate::log::{Batch, HeldChange, HeldState};
+
+/// In whose name the office acts, with randomness for ids.
+pub struct Clerk<'a> {
+    /// The person.
+    pub person: PersonId,
+    /// Their custodial device.
+    pub device: DeviceId,
+    /// Its key.
+    pub key: &'a SecretKey,
+    /// Fills a buffer with randomness.
+    pub chance: &'a mut dyn FnMut(&mut [u8]),
+}
+
+impl Clerk<'_> {
+    fn draw(&mut self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        (self.chance)(&mut bytes);
+        bytes
+    }
+}
+
+impl Relay {
+    /// Carries out a command of the office; durable when this returns. Gives the documents it changed.
+    pub fn act(&self, clerk: &mut Clerk<'_>, command: Command, now: &Now) -> Result<Vec<DocId>, RelayError> {
+        let footing = self.footing();
+        let now_ms = now.unix_ms();
+        let trusted =
+            sync_core::time::Trusted { unix_ms: now_ms, elapsed_ms: now.elapsed_ms, boot: now.boot };
+        let stamp = now.stamp(Some(trusted));
+        let id = CommandId::at(now_ms, clerk.draw());
+        let setting = Setting {
+            company: self.company,
+            rules: footing.rules(),
+            find: &|doc| self.document(doc).ok().flatten(),
+            stamp,
+            money: footing.rules().sees_money(clerk.person, now_ms),
+        };
+        let actions = decide(command, id, &setting, &mut || clerk.draw())?;
+        let mut docs = Vec::new();
+        for action in actions {
+            if self.write(clerk, &action, now_ms)? {
+                docs.push(action.doc);
+            }
+        }
+        Ok(docs)
+    }
+
+    fn write(&self, clerk: &Clerk<'_>, action: &Action, now_ms: UnixMs) -> Result<bool, RelayError> {
+        let footing = self.footing();
+        self.shelf.with(action.doc, |found| {
+            let mut stage = found.clone().unwrap_or_else(|| Document::new(action.doc));
+            let author = Author { person: clerk.person, device: clerk.device, key: clerk.key, epoch: 0 };
+            let change = carry_out(&mut stage, action, author, footing.rules(), now_ms)?;
+            let Some(change) = change else { return Ok(false) };
+            let mut gathered = Gathered::default();
+            gathered.admit(action.doc, change, clerk.device);
+            self.settle(found, stage, gathered, now_ms)?;
+            Ok(true)
+        })
+    }
+
+    /// Publishes a checked policy: its published form is kept, then the directory names it.
+    pub fn publish(
+        &self,
+        clerk: &mut Clerk<'_>,
+        published: &Published,
+        version: u32,
+        effective_ms: UnixMs,
+        now: &Now,
+    ) -> Result<(), RelayError> {
+        let record = (policy_record(published.hash), Some(published.bytes.clone()));
+        self.log.append(Batch { records: vec![record], at_ms: now.unix_ms(), ..Batch::default() })?;
+        self.act(clerk, Command::PublishPolicy(version, published.hash, effective_ms), now)?;
+        Ok(())
+    }
+
+    fn deciding(&self, clerk: &Clerk<'_>, doc: DocId, hash: ChangeHash, now_ms: UnixMs) -> Result<HeldChange, RelayError> {
+        let footing = self.footing();
+        if !footing.rules().has_power(clerk.person, now_ms, Power::Release) {
+            return Err(Refusal::new(RefusalCode::RoleMissing).with("action", "放行").into());
+        }
+        let missing = || Refusal::new(RefusalCode::NotFound).with("what", hash);
+        let held = self.log.held_one(doc, hash)?.ok_or_else(missing)?;
+        if held.state == HeldState::Waiting { Ok(held) } else { Err(missing().into()) }
+    }
+
+    /// Lets a held change enter after all: everything but authority is checked again.
+    pub fn release(&self, clerk: &Clerk<'_>, doc: DocId, hash: ChangeHash, now_ms: UnixMs) -> Result<(), RelayError> {
+        let held = self.deciding(clerk, doc, hash, now_ms)?;
+        if doc.kind() == DocKind::Directory {
+            // What a directory says is authority itself: it is said by someone who may, or not at all.
+            return Err(Refusal::new(RefusalCode::RoleMissing).with("action", "directory").into());
+        }
+        let footing = self.footing();
+        self.shelf.with(doc, |found| {
+            let mut stage = found.clone().unwrap_or_else(|| Document::new(doc));
+            let gate = Gate {
+                rules: footing.rules(),
+                device: held.device,
+                person: held.person,
+                now_ms,
+                released: true,
+            };
+            let admitted = admit(&mut stage, &held.bytes, &gate)?;
+            let mut gathered = Gathered::default();
+            // Not as the device's own: it dropped the change when it was held.
+            gathered.admit(doc, admitted.change, RELAY);
+            gathered.entries.push(resolved(&held, Resolution::Released));
+            let state = HeldState::Released { by: clerk.person, at_ms: now_ms };
+            gathered.held.push(HeldChange { state, ..held });
+            self.settle(found, stage, gathered, now_ms)?;
+            Ok(())
+        })
+    }
+
+    /// Sets a held change aside for good; it stays readable.
+    pub fn discard(
+        &self,
+        clerk: &Clerk<'_>,
+        doc: DocId,
+        hash: ChangeHash,
+        why: String,
+        now_ms: UnixMs,
+    ) -> Result<(), RelayError> {
+        let held = self.deciding(clerk, doc, hash, now_ms)?;
+        let by = self.footing().directory.person_name(clerk.person);
+        let entry = resolved(&held, Resolution::Discarded { why: why.clone(), by });
+        let state = HeldState::Discarded { by: clerk.person, at_ms: now_ms, why };
+        let held = vec![HeldChange { state, ..held }];
+        self.log.append(Batch { entries: vec![entry], held, at_ms: now_ms, ..Batch::default() })?;
+        Ok(())
+    }
+}
