@@ -6,7 +6,7 @@
 //! semicolon or tab. Numbers become text to the 15 digits that a spreadsheet holds, dates ISO text.
 //!
 //! Bounds, all checked before the memory is taken: the constants below. A ZIP's declared sizes are not
-//! believed: every part is first unpacked into a counter ([`prove_parts`]), which also refuses what makes
+//! believed: every part is first unpacked into a counter (`unpack.rs`), which also refuses what makes
 //! the reader reserve memory by a number in the file. Cells are then streamed, so that two cells in
 //! opposite corners cost two cells. The reader runs under `catch_unwind`: it parses foreign bytes.
 //!
