@@ -5,7 +5,7 @@
 //! with every row that was not taken, named by its row and column as the spreadsheet shows them.
 //!
 //! Invariants: foreign bytes never panic and never take unbounded memory (every bound stands in
-//! `decode.rs` and `orders.rs`); an order goes in whole or not at all; nothing is dropped without a
+//! `decode.rs`, `unpack.rs` and `orders.rs`); an order goes in whole or not at all; nothing is dropped without a
 //! [`BadRow`] or a [`SheetWarning`]; no message repeats a cell's content, which may be personal data.
 //!
 //! Not here: writing anything to a document, ids of documents, who may import, and the old binary
@@ -15,6 +15,7 @@ pub mod columns;
 pub mod decode;
 mod faults;
 pub mod orders;
+mod unpack;
 pub mod values;
 
 pub use faults::{BadRow, Fault, Notice, SheetError, SheetWarning};
