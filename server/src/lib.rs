@@ -1,3 +1,8 @@
-//! The relay of gendan (跟单): what the office and the devices talk to.
+//! The relay of gendan (跟单): admits what devices push, keeps it, and gives everyone what is theirs.
+//!
+//! The order of the `mod` lines is the layer order: a module names only modules above it.
 
 pub mod sheet;
+pub mod log;
+pub mod blob;
+pub mod relay;

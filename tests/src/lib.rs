@@ -1,1 +1,3 @@
+//! End-to-end tests of gendan: the simulation, the scenarios, the demo, the bindings.
 
+pub mod simulation;

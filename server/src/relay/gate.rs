@@ -63,7 +63,8 @@ impl Relay {
         })?;
         let (verdicts, positions) = verdicts;
         let answer = |(hash, verdict): (ChangeHash, Option<Verdict>)| {
-            let entered = || Verdict::Admitted { position: positions.get(&hash).copied().unwrap_or_default() };
+            let entered =
+                || Verdict::Admitted { position: positions.get(&hash).copied().unwrap_or_default() };
             (hash, verdict.unwrap_or_else(entered))
         };
         Ok(Verdicts { id: push.id, at_ms: now_ms, verdicts: verdicts.into_iter().map(answer).collect() })

@@ -9,6 +9,7 @@
 pub mod audience;
 pub mod end;
 pub mod feed;
+pub mod found;
 pub mod gate;
 pub mod office;
 pub mod shelf;

@@ -31,7 +31,7 @@ pub struct Clerk<'a> {
 }
 
 impl Clerk<'_> {
-    fn draw(&mut self) -> [u8; 10] {
+    pub(super) fn draw(&mut self) -> [u8; 10] {
         let mut bytes = [0; 10];
         (self.chance)(&mut bytes);
         bytes
@@ -64,7 +64,12 @@ impl Relay {
         Ok(docs)
     }
 
-    fn write(&self, clerk: &Clerk<'_>, action: &Action, now_ms: UnixMs) -> Result<bool, RelayError> {
+    pub(super) fn write(
+        &self,
+        clerk: &Clerk<'_>,
+        action: &Action,
+        now_ms: UnixMs,
+    ) -> Result<bool, RelayError> {
         let footing = self.footing();
         self.shelf.with(action.doc, |found| {
             let mut stage = found.clone().unwrap_or_else(|| Document::new(action.doc));
@@ -93,7 +98,13 @@ impl Relay {
         Ok(())
     }
 
-    fn deciding(&self, clerk: &Clerk<'_>, doc: DocId, hash: ChangeHash, now_ms: UnixMs) -> Result<HeldChange, RelayError> {
+    fn deciding(
+        &self,
+        clerk: &Clerk<'_>,
+        doc: DocId,
+        hash: ChangeHash,
+        now_ms: UnixMs,
+    ) -> Result<HeldChange, RelayError> {
         let footing = self.footing();
         if !footing.rules().has_power(clerk.person, now_ms, Power::Release) {
             return Err(Refusal::new(RefusalCode::RoleMissing).with("action", "放行").into());
@@ -104,7 +115,13 @@ impl Relay {
     }
 
     /// Lets a held change enter after all: everything but authority is checked again.
-    pub fn release(&self, clerk: &Clerk<'_>, doc: DocId, hash: ChangeHash, now_ms: UnixMs) -> Result<(), RelayError> {
+    pub fn release(
+        &self,
+        clerk: &Clerk<'_>,
+        doc: DocId,
+        hash: ChangeHash,
+        now_ms: UnixMs,
+    ) -> Result<(), RelayError> {
         let held = self.deciding(clerk, doc, hash, now_ms)?;
         if doc.kind() == DocKind::Directory {
             // What a directory says is authority itself: it is said by someone who may, or not at all.

@@ -236,7 +236,8 @@ impl<S: DeviceStore> Device<S> {
         for action in actions {
             let mut doc = self.shelf.document(action.doc)?.unwrap_or_else(|| Document::new(action.doc));
             let author = self.author(self.shelf.epoch(action.doc)?);
-            let change = carry_out(&mut doc, &action, author, self.rules(), now.unix_ms().max(action.stamp.best().0))?;
+            let change =
+                carry_out(&mut doc, &action, author, self.rules(), now.unix_ms().max(action.stamp.best().0))?;
             if let Some(change) = change {
                 written.push((doc, action, change));
             }
@@ -273,9 +274,11 @@ impl<S: DeviceStore> Device<S> {
         }
         let hash = BlobHash::of(bytes);
         let pending = PendingBlob { doc, media: media.to_owned(), size: bytes.len() as u64 };
-        let batch = Batch::new()
-            .put(Table::Blob, hash.0, bytes)
-            .put(Table::Meta, record::pending_key(hash), record::cbor(&pending));
+        let batch = Batch::new().put(Table::Blob, hash.0, bytes).put(
+            Table::Meta,
+            record::pending_key(hash),
+            record::cbor(&pending),
+        );
         self.shelf.store.commit(batch)?;
         Ok(hash)
     }
@@ -353,4 +356,3 @@ impl<S: DeviceStore> Device<S> {
         Ok(state.log.len())
     }
 }
-

@@ -39,7 +39,9 @@ impl<S: DeviceStore> Device<S> {
         let epoch = self.shelf.epoch(doc)? + 1;
         let mut batch = Batch::new().put(Table::Meta, record::epoch_key(doc), record::cbor(&epoch));
         let mut again = Vec::new();
-        for (number, outgoing) in outbox.into_iter().filter(|(_, o)| dropped.contains(&o.hash) || hashes.contains(&o.hash)) {
+        for (number, outgoing) in
+            outbox.into_iter().filter(|(_, o)| dropped.contains(&o.hash) || hashes.contains(&o.hash))
+        {
             batch = batch.delete(Table::Outbox, number.to_be_bytes());
             let why = refused.iter().find(|(hash, _)| *hash == outgoing.hash).map(|(_, why)| why.clone());
             let outcome = match why {

@@ -28,9 +28,10 @@ pub(super) struct Shelf<S> {
 impl<S: DeviceStore> Shelf<S> {
     pub fn open(store: S) -> Result<Self, DeviceError> {
         let next = match store.get(Table::Meta, SEQUENCE)? {
-            Some(bytes) => {
-                bytes.try_into().map(u64::from_be_bytes).map_err(|_| DeviceError::Damaged("sequence".into()))?
-            }
+            Some(bytes) => bytes
+                .try_into()
+                .map(u64::from_be_bytes)
+                .map_err(|_| DeviceError::Damaged("sequence".into()))?,
             None => 1,
         };
         Ok(Self { store, next, warm: RefCell::new(Vec::new()) })
@@ -71,7 +72,11 @@ impl<S: DeviceStore> Shelf<S> {
     }
 
     /// Commits a batch, and keeps the documents it changed warm.
-    pub fn commit(&mut self, batch: Batch, docs: impl IntoIterator<Item = Document>) -> Result<(), DeviceError> {
+    pub fn commit(
+        &mut self,
+        batch: Batch,
+        docs: impl IntoIterator<Item = Document>,
+    ) -> Result<(), DeviceError> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -90,7 +95,13 @@ impl<S: DeviceStore> Shelf<S> {
     }
 
     /// The writes of a change that stands in `doc` and must reach the relay.
-    pub fn outgoing(&mut self, doc: &Document, action: &Action, change: &ChangeBytes, at_ms: UnixMs) -> Batch {
+    pub fn outgoing(
+        &mut self,
+        doc: &Document,
+        action: &Action,
+        change: &ChangeBytes,
+        at_ms: UnixMs,
+    ) -> Batch {
         let entry = Outgoing {
             doc: doc.id(),
             hash: change.hash,
@@ -99,7 +110,11 @@ impl<S: DeviceStore> Shelf<S> {
             at_ms,
         };
         let number = self.number();
-        Batch::new().put(Table::Outbox, number, record::cbor(&entry)).and(self.loose(doc, &change.bytes, number))
+        Batch::new().put(Table::Outbox, number, record::cbor(&entry)).and(self.loose(
+            doc,
+            &change.bytes,
+            number,
+        ))
     }
 
     /// The writes of a change that came from the relay.

@@ -209,8 +209,8 @@ impl Document {
 
     /// Applies a change from this device's own store, where only proved ones stand.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DocumentError> {
-        let change = contained(|| automerge::Change::from_bytes(bytes.to_vec()))
-            .map_err(DocumentError::Unreadable)?;
+        let change =
+            contained(|| automerge::Change::from_bytes(bytes.to_vec())).map_err(DocumentError::Unreadable)?;
         let hash = ChangeHash(change.hash().0);
         self.apply_proved(change)?;
         if self.has(hash) { Ok(()) } else { Err(DocumentError::Incomplete) }

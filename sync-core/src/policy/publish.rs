@@ -1,8 +1,15 @@
 use super::model::Policy;
 use crate::ids::BlobHash;
 #[derive(Clone, Debug)]
-pub struct VersionedPolicy { pub version: u32, pub hash: BlobHash, pub policy: Policy }
-pub struct Published { pub bytes: Vec<u8>, pub hash: BlobHash }
+pub struct VersionedPolicy {
+    pub version: u32,
+    pub hash: BlobHash,
+    pub policy: Policy,
+}
+pub struct Published {
+    pub bytes: Vec<u8>,
+    pub hash: BlobHash,
+}
 impl Published {
     pub fn of(version: u32, policy: &Policy) -> Self {
         let mut bytes = Vec::new();
@@ -10,8 +17,11 @@ impl Published {
         Self { hash: BlobHash::of(&bytes), bytes }
     }
     pub fn open(bytes: &[u8], hash: BlobHash) -> Result<VersionedPolicy, String> {
-        if BlobHash::of(bytes) != hash { return Err("hash".into()); }
-        let (_, version, policy): (u16, u32, Policy) = ciborium::from_reader(bytes).map_err(|e| e.to_string())?;
+        if BlobHash::of(bytes) != hash {
+            return Err("hash".into());
+        }
+        let (_, version, policy): (u16, u32, Policy) =
+            ciborium::from_reader(bytes).map_err(|e| e.to_string())?;
         Ok(VersionedPolicy { version, hash, policy })
     }
 }

@@ -1,0 +1,214 @@
+//! The world: a company with its relay and devices, and the clock they live by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gendan_server::blob::BlobStore;
+use gendan_server::blob::memory::MemoryBlobs;
+use gendan_server::log::ChangeLog;
+use gendan_server::log::memory::MemoryLog;
+use gendan_server::relay::Relay;
+use gendan_server::relay::found::{Founding, certify, found};
+use gendan_server::relay::office::Clerk;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use sync_core::command::Command;
+use sync_core::device::record::Identity;
+use sync_core::device::{Device, DeviceError, Performed};
+use sync_core::fact::keys::SecretKey;
+use sync_core::ids::{CompanyId, DeviceId, PersonId, StoreId};
+use sync_core::policy::model::Policy;
+use sync_core::policy::publish::Published;
+use sync_core::store::{MemoryDisk, MemoryStore};
+use sync_core::time::{Now, at_offset};
+
+use super::net::Link;
+
+/// A device with its disk, which survives a restart, and its connection.
+pub struct Site {
+    /// The device.
+    pub device: Device<MemoryStore>,
+    /// Its disk.
+    pub disk: MemoryDisk,
+    /// Its connection to the relay, while there is one.
+    pub link: Option<Link>,
+    /// How far its wall clock is off, in milliseconds.
+    pub clock_off_ms: i64,
+    seed: u64,
+}
+
+/// The company.
+pub struct World {
+    /// The relay.
+    pub relay: Arc<Relay>,
+    /// Photos and files.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Devices by a name for the test.
+    pub sites: BTreeMap<String, Site>,
+    /// Chance.
+    pub rng: ChaCha8Rng,
+    /// True time, Unix milliseconds.
+    pub time_ms: i64,
+    company_key: SecretKey,
+    office: (PersonId, DeviceId, SecretKey),
+    company: CompanyId,
+}
+
+/// 2026-11-23 08:00 in Shanghai.
+const START_MS: i64 = 1_795_392_000_000;
+
+fn chance(seed: u64) -> Box<dyn FnMut(&mut [u8]) + Send> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    Box::new(move |buffer| rng.fill_bytes(buffer))
+}
+
+/// The policy of simulations.
+pub fn small_policy() -> Policy {
+    toml::from_str(include_str!("../../policies/small.toml")).expect("the small policy parses")
+}
+
+impl World {
+    /// A company founded from a seed under a policy.
+    pub fn found(seed: u64, policy: &Policy) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let company = CompanyId::from_bytes(rng.random());
+        let company_key = SecretKey::from_seed(&rng.random());
+        let key = SecretKey::from_seed(&rng.random());
+        let (person, device) = (PersonId::staffed(company, "M01"), DeviceId::from_bytes(rng.random()));
+        let log: Arc<dyn ChangeLog> = Arc::new(MemoryLog::new(rng.random()));
+        let mut fill = chance(rng.random());
+        let mut clerk = Clerk { person, device, key: &key, chance: &mut *fill };
+        let founding = Founding {
+            name: "好家居".into(),
+            number: "M01".into(),
+            person_name: "周总".into(),
+            role: "management".parse().expect("a valid name"),
+        };
+        let now = Now { wall: at_offset(START_MS, 8 * 3600), elapsed_ms: 0, boot: 0 };
+        let published = Published::of(1, policy);
+        let relay = found(log, company, &company_key, &mut clerk, founding, &published, &now)
+            .expect("an empty log takes a company");
+        Self {
+            relay: Arc::new(relay),
+            blobs: Arc::new(MemoryBlobs::default()),
+            sites: BTreeMap::new(),
+            rng,
+            time_ms: START_MS + 1_000,
+            company_key,
+            office: (person, device, key),
+            company,
+        }
+    }
+
+    /// Time goes on.
+    pub fn pass(&mut self, ms: i64) {
+        self.time_ms += ms;
+    }
+
+    /// What the clocks say at a device that is off by so much.
+    pub fn now(&self, off_ms: i64) -> Now {
+        let elapsed_ms = u64::try_from(self.time_ms - START_MS).unwrap_or(0);
+        Now { wall: at_offset(self.time_ms + off_ms, 8 * 3600), elapsed_ms, boot: 1 }
+    }
+
+    /// The office does something.
+    pub fn office(&mut self, command: Command) {
+        self.try_office(command).expect("the office may do this");
+    }
+
+    /// The office tries something.
+    pub fn try_office(&mut self, command: Command) -> Result<(), gendan_server::relay::RelayError> {
+        self.pass(1_000);
+        let now = self.now(0);
+        let mut fill = chance(self.rng.random());
+        let (person, device, key) = &self.office;
+        let mut clerk = Clerk { person: *person, device: *device, key, chance: &mut *fill };
+        self.relay.act(&mut clerk, command, &now).map(|_| ())
+    }
+
+    /// Runs something in the name of the office's custodial device.
+    pub fn as_office<T>(&mut self, work: impl FnOnce(&Relay, &Clerk<'_>, i64) -> T) -> T {
+        let mut fill = chance(self.rng.random());
+        let (person, device, key) = &self.office;
+        let clerk = Clerk { person: *person, device: *device, key, chance: &mut *fill };
+        work(&self.relay, &clerk, self.time_ms)
+    }
+
+    /// A person joins with a role, and gets a device, which has not synced yet.
+    pub fn join(&mut self, number: &str, role: &str, store: Option<&str>) -> PersonId {
+        let person = PersonId::staffed(self.company, number);
+        self.office(Command::AddPerson(number.into(), format!("员工{number}")));
+        let store = store.map(|name| {
+            self.office(Command::AddStore(name.into()));
+            StoreId::named(self.company, name)
+        });
+        let role = role.parse().expect("a valid name");
+        self.office(Command::GrantRole(person, role, store, START_MS));
+        self.equip(number, person);
+        person
+    }
+
+    /// A device for a person, under this name.
+    pub fn equip(&mut self, name: &str, person: PersonId) {
+        let device = DeviceId::from_bytes(self.rng.random());
+        let seed: [u8; 32] = self.rng.random();
+        let public = SecretKey::from_seed(&seed).public();
+        let certificate = certify(self.company, &self.company_key, person, device, public, self.time_ms);
+        self.office(Command::Enrol(certificate.clone(), false));
+        let identity = Identity {
+            company: self.company,
+            device,
+            person,
+            seed: seed.into(),
+            certificate: certificate.into(),
+            company_key: self.company_key.public().0.into(),
+            relay: String::new(),
+        };
+        let disk = MemoryDisk::new();
+        let store = disk.open().expect("a fresh disk opens");
+        let seed = self.rng.random();
+        let device = Device::enrol(store, &identity, chance(seed)).expect("an empty store takes an identity");
+        self.sites.insert(name.to_owned(), Site { device, disk, link: None, clock_off_ms: 0, seed });
+    }
+
+    /// The company.
+    pub fn company(&self) -> CompanyId {
+        self.company
+    }
+
+    /// A device does something, online or not.
+    pub fn perform(&mut self, name: &str, command: Command) -> Result<Performed, DeviceError> {
+        self.pass(1_000);
+        let off = self.sites[name].clock_off_ms;
+        let now = self.now(off);
+        let site = self.sites.get_mut(name).expect("a known device");
+        site.device.perform(command, &now)
+    }
+
+    /// The app is killed and started again: what was durable is there, nothing else.
+    pub fn restart(&mut self, name: &str) {
+        let site = self.sites.get_mut(name).expect("a known device");
+        site.link = None;
+        site.seed += 1;
+        let store = site.disk.snapshot();
+        site.disk = store;
+        let opened = site.disk.open().expect("a disk opens again");
+        site.device = Device::open(opened, chance(site.seed)).expect("a device opens again");
+    }
+
+    /// Every device connects in calm weather and syncs until all are in step.
+    pub fn heal(&mut self) {
+        let names: Vec<String> = self.sites.keys().cloned().collect();
+        for _round in 0..40 {
+            let mut quiet = true;
+            for name in &names {
+                self.connect(name);
+                quiet &= self.run(name, None) == 0;
+            }
+            if quiet {
+                return;
+            }
+        }
+        panic!("the devices do not come to rest");
+    }
+}

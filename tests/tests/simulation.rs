@@ -1,0 +1,201 @@
+//! A handful of devices and a relay, from one seed.
+
+use std::collections::BTreeMap;
+
+use gendan_tests::simulation::world::{World, small_policy};
+use sync_core::command::{Command, NewItem, Record};
+use sync_core::fact::kinds::{Evidence, Signature};
+use sync_core::ids::{DocId, DocKind, ItemId, StoreId};
+use sync_core::refusal::RefusalCode;
+
+fn open_order(world: &World, number: &str) -> Command {
+    let fields = [
+        ("customer", "何女士"),
+        ("phone", "13800000000"),
+        ("address", "幸福街1号"),
+        ("delivery_date", "2026-12-01"),
+    ];
+    Command::OpenOrder {
+        number: number.into(),
+        store: Some(StoreId::named(world.company(), "城东店")),
+        fields: fields.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        items: vec![NewItem {
+            item: ItemId::from_bytes([5; 16]),
+            product: "餐桌".into(),
+            model: "1.4米".into(),
+            material: None,
+            quantity: 1,
+            unit_price: None,
+        }],
+        taken_ms: None,
+        channel: None,
+    }
+}
+fn step(name: &str) -> Record {
+    Record::done(name.parse().unwrap())
+}
+fn signed(name: &str) -> Record {
+    let signature =
+        Signature { signer: "何女士".into(), strokes: vec![vec![(1, 1), (500, 800), (900, 200)]] };
+    Record { signature: Some(signature), ..step(name) }
+}
+fn edit(key: &str, value: &str) -> BTreeMap<String, Option<String>> {
+    BTreeMap::from([(key.to_owned(), Some(value.to_owned()))])
+}
+
+/// A company with one shop, one salesperson, one crew, all in step.
+fn shop(seed: u64) -> (World, DocId) {
+    let mut world = World::found(seed, &small_policy());
+    world.join("D01", "sales", Some("城东店"));
+    world.join("S01", "crew", None);
+    world.heal();
+    world.perform("D01", open_order(&world, "A1")).unwrap();
+    let doc = DocId::numbered(world.company(), DocKind::Order, "A1");
+    world.heal();
+    world.office(Command::Step(doc, step("reviewed")));
+    world.office(Command::Clear {
+        doc,
+        guarantee: true,
+        amount: None,
+        method: "cash".into(),
+        evidence: vec![],
+    });
+    world.heal();
+    let mut placed = step("placed");
+    placed.evidence = vec![Evidence::text_message("请下单")];
+    world.perform("D01", Command::Step(doc, placed)).unwrap();
+    world.heal();
+    let crew = sync_core::ids::PersonId::staffed(world.company(), "S01");
+    world.office(Command::Assign {
+        doc,
+        appointment: None,
+        people: vec![crew],
+        on: "2026-12-01".into(),
+        purpose: "delivered".parse().unwrap(),
+        note: None,
+    });
+    world.heal();
+    (world, doc)
+}
+
+fn agree(world: &World) {
+    for (name, site) in &world.sites {
+        let sync = site.device.sync_view().unwrap();
+        assert_eq!(sync.unsent, 0, "{name}");
+        for row in site.device.rows(DocKind::Order).unwrap() {
+            let relay = world.relay.document(row.doc).unwrap().unwrap();
+            assert_eq!(row.heads, relay.heads(), "{name} and the relay differ about {}", row.number);
+        }
+    }
+}
+
+#[test]
+fn an_order_goes_from_sales_to_the_crew_that_is_assigned_and_to_nobody_else() {
+    let (world, doc) = shop(1);
+    agree(&world);
+    let crew = &world.sites["S01"].device;
+    assert_eq!(crew.rows(DocKind::Order).unwrap().len(), 1);
+    assert!(crew.rows(DocKind::OrderMoney).unwrap().is_empty(), "a crew holds no prices");
+    let view = crew.case(doc, &world.now(0)).unwrap();
+    let next: Vec<_> = view.next.iter().filter(|n| n.possible).map(|n| n.step.as_str()).collect();
+    assert_eq!(next, ["fetched"]);
+}
+
+#[test]
+fn a_cancelled_order_that_was_delivered_offline_is_a_clash_that_the_office_settles() {
+    let (mut world, doc) = shop(2);
+    world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    world.perform("S01", Command::Step(doc, signed("delivered"))).unwrap();
+    world.office(Command::Cancel(doc, "客户退单".into(), vec![]));
+    world.heal();
+    agree(&world);
+    let (_, state) = world.sites["D01"].device.state(doc).unwrap();
+    assert!(!state.is_cancelled(), "the physical fact stands");
+    assert_eq!(state.clashes.len(), 1);
+    let clash = state.clashes[0].clone();
+    world.office(Command::Settle {
+        doc,
+        left: clash.left,
+        right: clash.right,
+        keep: clash.left,
+        reason: "货已签收".into(),
+    });
+    world.heal();
+    let (_, state) = world.sites["D01"].device.state(doc).unwrap();
+    assert!(state.clashes[0].settled.is_some());
+}
+
+#[test]
+fn an_edit_after_a_seal_is_only_proposed_until_the_office_approves() {
+    let (mut world, doc) = shop(3);
+    world.perform("D01", Command::Edit(doc, edit("delivery_date", "2026-12-24"))).unwrap();
+    world.heal();
+    let date = |world: &World| {
+        let view = world.sites["D01"].device.case(doc, &world.now(0)).unwrap();
+        view.fields.into_iter().find(|f| f.key == "delivery_date").unwrap().value
+    };
+    assert_eq!(date(&world), "2026-12-01");
+    world.office(Command::Approve(doc, None));
+    world.heal();
+    assert_eq!(date(&world), "2026-12-24");
+    world.perform("D01", Command::Edit(doc, edit("delivery_date", "2027-01-01"))).unwrap();
+    world.heal();
+    world.office(Command::Decline(doc, "太晚".into()));
+    world.heal();
+    assert_eq!(date(&world), "2026-12-24");
+    let (_, state) = world.sites["D01"].device.state(doc).unwrap();
+    assert!(state.proposed.is_empty(), "a declined edit is written back");
+    agree(&world);
+}
+
+#[test]
+fn what_a_person_may_not_do_is_refused_at_once_in_words() {
+    let (mut world, doc) = shop(4);
+    let refused = world.perform("S01", Command::Cancel(doc, "x".into(), vec![])).unwrap_err();
+    let sync_core::device::DeviceError::Refused(refusal) = refused else { panic!("{refused}") };
+    assert_eq!(refusal.code, RefusalCode::RoleMissing);
+    assert_eq!(refusal.who.len(), 1);
+    let unsigned = world.perform("S01", Command::Step(doc, step("delivered"))).unwrap_err();
+    assert!(unsigned.to_string().contains("step_order"), "{unsigned}");
+}
+
+#[test]
+fn work_after_the_role_ended_is_held_with_its_reason_and_can_be_released() {
+    let (mut world, doc) = shop(5);
+    world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    world.perform("S01", Command::Note(doc, "放在门口".into())).unwrap();
+    let crew = world.sites["S01"].device.person();
+    let ended = world.time_ms;
+    world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+    world.heal();
+    let held = world.relay.waiting(doc).unwrap();
+    assert_eq!(held[0].reason.code, RefusalCode::RoleEnded);
+    let theirs = world.sites["S01"].device.held().unwrap();
+    assert_eq!(theirs.len(), 2);
+    let (_, state) = world.sites["D01"].device.state(doc).unwrap();
+    assert!(!state.did("fetched"), "nothing unauthorised takes effect");
+    for change in held {
+        world.as_office(|relay, clerk, now_ms| relay.release(clerk, doc, change.hash, now_ms)).unwrap();
+    }
+    world.heal();
+    let (_, state) = world.sites["D01"].device.state(doc).unwrap();
+    assert!(state.did("fetched"), "released");
+    let theirs = world.sites["S01"].device.held().unwrap();
+    assert!(theirs.iter().all(|h| h.resolution.is_some()), "the device is told");
+}
+
+#[test]
+fn a_revoked_device_hands_its_unsent_work_in_and_erases_itself() {
+    let (mut world, doc) = shop(6);
+    world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    let device = world.sites["S01"].device.id();
+    world.office(Command::Revoke(device, "手机丢失".into()));
+    world.connect("S01");
+    world.run("S01", None);
+    assert_eq!(world.relay.waiting(doc).unwrap()[0].reason.code, RefusalCode::DeviceRevoked);
+    let site = world.sites.remove("S01").unwrap();
+    assert!(site.device.shut_out().is_some());
+    drop(site.device);
+    let reopened = sync_core::device::Device::open(site.disk.open().unwrap(), Box::new(|_| {}));
+    assert!(matches!(reopened.err(), Some(sync_core::device::DeviceError::NotEnrolled)), "nothing is left");
+}
