@@ -150,9 +150,8 @@ impl Relay {
 
     /// What is held of a document and waits for a decision or a dependency.
     pub fn waiting(&self, doc: DocId) -> Result<Vec<HeldChange>, RelayError> {
-        let filter = crate::log::HeldFilter { doc: Some(doc), ..Default::default() };
-        let held = self.log.held(&filter, None, usize::MAX)?;
-        Ok(held.into_iter().filter(|h| h.state == HeldState::Waiting).collect())
+        let filter = crate::log::HeldFilter { doc: Some(doc), waiting: true, ..Default::default() };
+        Ok(self.log.held(&filter, None, usize::MAX)?)
     }
 
     /// What was held only for a missing dependency enters once the dependency has.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gendan_server::blob::BlobStore;
 use gendan_server::blob::memory::MemoryBlobs;
 use gendan_server::log::ChangeLog;
-use gendan_server::log::memory::MemoryLog;
+use gendan_server::log::KeptLog;
 use gendan_server::relay::Relay;
 use gendan_server::relay::found::{Founding, certify, found};
 use gendan_server::relay::office::Clerk;
@@ -75,7 +75,8 @@ impl World {
         let company_key = SecretKey::from_seed(&rng.random());
         let key = SecretKey::from_seed(&rng.random());
         let (person, device) = (PersonId::staffed(company, "M01"), DeviceId::from_bytes(rng.random()));
-        let log: Arc<dyn ChangeLog> = Arc::new(MemoryLog::new(rng.random()));
+        let log: Arc<dyn ChangeLog> =
+            Arc::new(KeptLog::open(MemoryStore::new(), rng.random()).expect("an empty store opens"));
         let mut fill = chance(rng.random());
         let mut clerk = Clerk { person, device, key: &key, chance: &mut *fill };
         let founding = Founding {
