@@ -375,3 +375,22 @@ fn errors_and_stores_show_no_values() {
     let words = open(folder.path()).err().unwrap().to_string();
     assert!(words.contains("anchor file is missing") && !words.contains("tmp"), "{words}");
 }
+
+#[test]
+fn a_single_value_gone_or_stale_under_a_level_anchor_is_told() {
+    let (folder, _) = lived_in(12);
+    for stale in [false, true] {
+        let broken = copied(folder.path());
+        let data = ::sled::Config::new().path(broken.path().join("data")).segment_size(512 * 1024);
+        let db = data.flush_every_ms(None).open().unwrap();
+        let (one, other) = ([Table::Document.number(), 3], [Table::Document.number(), 4]);
+        let gone = db.remove(one).unwrap().unwrap();
+        if stale {
+            assert_ne!(db.insert(one, db.get(other).unwrap().unwrap()).unwrap(), Some(gone));
+        }
+        db.flush().unwrap();
+        drop(db);
+        let told = open(broken.path()).err().unwrap().to_string();
+        assert!(told.contains("values are missing or stale"), "{told}");
+    }
+}
