@@ -25,6 +25,7 @@ use super::StoreError;
 use super::sealed::{self, Sealer};
 
 const MAGIC: &[u8; 13] = b"gendan-anchor";
+const HEADER_BYTES: usize = MAGIC.len() + 2 + 4;
 const SEAL_NAME: &[u8] = b"\xffanchor";
 const RECORD_BYTES: usize = 8 + 32 + 32 + 8 + 16;
 /// No honest anchor is larger; more is not read.
@@ -120,6 +121,16 @@ impl CommitRecord {
     }
 }
 
+/// What every layout's anchor begins with: magic, layout, four bytes of checksum over both.
+pub(super) fn header(layout: u16) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0; HEADER_BYTES];
+    let (head, sum) = bytes.split_at_mut(MAGIC.len() + 2);
+    head[..MAGIC.len()].copy_from_slice(MAGIC);
+    head[MAGIC.len()..].copy_from_slice(&layout.to_be_bytes());
+    sum.copy_from_slice(&Sha256::digest(&*head)[..4]);
+    bytes
+}
+
 /// Whether the data's record and the anchor's belong together.
 pub(super) fn judge(anchor: &CommitRecord, found: Option<&CommitRecord>) -> Result<(), StoreError> {
     let Some(found) = found else {
@@ -207,8 +218,7 @@ impl Folder {
     ) -> io::Result<()> {
         let new = self.path.join("anchor.new");
         let mut file = File::create(&new)?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(layout.to_be_bytes());
+        let mut bytes = header(layout).to_vec();
         bytes.extend(sealer.seal(SEAL_NAME, &record.to_bytes()));
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -224,10 +234,13 @@ impl Folder {
             Ok(_) => {}
         }
         let bytes = fs::read(self.anchor()).map_err(|e| unusable(&e))?;
-        let Some((layout, sealed)) = bytes.strip_prefix(MAGIC).and_then(|b| b.split_first_chunk()) else {
+        let Some((found, sealed)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(Anchor::Unreadable);
         };
-        let layout = u16::from_be_bytes(*layout);
+        let layout = u16::from_be_bytes([found[MAGIC.len()], found[MAGIC.len() + 1]]);
+        if *found != header(layout) {
+            return Ok(Anchor::Unreadable);
+        }
         if layout > known {
             return Err(StoreError::NewerLayout { found: layout, known });
         }
