@@ -167,7 +167,7 @@ impl<S: DeviceStore> KeptLog<S> {
 
     fn commit(&self, group: Vec<(u64, Job)>) -> Vec<(u64, Result<Outcome, LogError>)> {
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        let head = self.head();
+        let head = *self.head.read().unwrap_or_else(PoisonError::into_inner);
         let mut stage =
             Stage { store: &*store, writes: Writes::new(), head, tags: Vec::new(), swapped: Vec::new() };
         let mut outcomes = Vec::new();

@@ -37,11 +37,11 @@ impl std::fmt::Debug for StoreKey {
 /// Seals and opens under one key.
 pub(super) struct Sealer {
     cipher: XChaCha20Poly1305,
-    rng: Box<dyn CryptoRng + Send>,
+    rng: Box<dyn CryptoRng + Send + Sync>,
 }
 
 impl Sealer {
-    pub(super) fn new(key: &StoreKey, rng: impl CryptoRng + Send + 'static) -> Self {
+    pub(super) fn new(key: &StoreKey, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
         Self {
             cipher: XChaCha20Poly1305::new(key.0.as_slice().try_into().expect("32 bytes")),
             rng: Box::new(rng),

@@ -74,7 +74,7 @@ impl SledStore {
     pub fn open(
         folder: &Path,
         key: &StoreKey,
-        rng: impl CryptoRng + Send + 'static,
+        rng: impl CryptoRng + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         Self::open_with(folder, Sealer::new(key, rng), Loss::Refuse)
     }
@@ -88,7 +88,7 @@ impl SledStore {
     pub fn open_after_loss(
         folder: &Path,
         key: &StoreKey,
-        rng: impl CryptoRng + Send + 'static,
+        rng: impl CryptoRng + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         Self::open_with(folder, Sealer::new(key, rng), Loss::Accept)
     }
