@@ -2,7 +2,16 @@
 //!
 //! The order of the `mod` lines is the layer order: a module names only modules above it.
 
+pub mod clock;
+pub mod config;
 pub mod sheet;
 pub mod log;
 pub mod blob;
+pub mod identity;
 pub mod relay;
+pub mod backup;
+pub mod problem;
+pub mod api;
+pub mod listen;
+pub mod control;
+pub mod cli;

@@ -135,6 +135,13 @@ impl<S: DeviceStore> KeptLog<S> {
         Ok(store.commit(Writes::new().put(Table::Meta, EPOCH, epoch.to_be_bytes()))?)
     }
 
+    /// Runs `work` on the store while nothing is written to it, such as a backup.
+    pub fn while_still<T>(&self, work: impl FnOnce(&S, Position) -> T) -> T {
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        let head = *self.head.read().unwrap_or_else(PoisonError::into_inner);
+        work(&store, head)
+    }
+
     fn reading<T>(&self, read: impl FnOnce(&S) -> Result<T, LogError>) -> Result<T, LogError> {
         read(&self.store.read().unwrap_or_else(PoisonError::into_inner))
     }

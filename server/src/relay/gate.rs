@@ -212,7 +212,7 @@ impl Relay {
         let count = gathered.entries.len() as u64;
         let batch =
             Batch { entries: gathered.entries, held: gathered.held, records: Vec::new(), at_ms: now_ms };
-        let last = self.log.append(batch)?;
+        let last = self.append(batch)?;
         let position = |index: usize| Position(last.0 + 1 + index as u64 - count);
         let positions = gathered.admitted.iter().map(|(hash, index)| (*hash, position(*index))).collect();
         if !gathered.admitted.is_empty() {

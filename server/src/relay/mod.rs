@@ -19,13 +19,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sync_core::directory::{Directory, Rules};
 use sync_core::document::{Document, DocumentError};
-use sync_core::ids::{BlobHash, CompanyId, DocId, PersonId};
+use sync_core::ids::{BlobHash, CompanyId, DocId, PersonId, Position};
 use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use sync_core::refusal::Refusal;
 use sync_core::time::UnixMs;
 
-use crate::log::{ChangeLog, LogError};
+use crate::log::{Batch, ChangeLog, LogError};
 use shelf::Shelf;
 
 /// What the relay cannot do, by who can act.
@@ -87,6 +87,8 @@ pub struct Relay {
     company: CompanyId,
     footing: RwLock<Arc<Footing>>,
     shelf: Shelf,
+    /// Tells sessions that the log has grown.
+    heads: tokio::sync::watch::Sender<Position>,
 }
 
 /// The log's records of published policies begin so.
@@ -95,11 +97,32 @@ const POLICY_RECORD: &[u8] = b"policy/";
 impl Relay {
     /// Opens the relay over a log.
     pub fn open(log: Arc<dyn ChangeLog>, company: CompanyId) -> Result<Self, RelayError> {
-        let relay =
-            Self { shelf: Shelf::new(log.clone()), log, company, footing: RwLock::new(Arc::default()) };
+        let relay = Self {
+            shelf: Shelf::new(log.clone()),
+            heads: tokio::sync::watch::Sender::new(log.head()),
+            log,
+            company,
+            footing: RwLock::new(Arc::default()),
+        };
         let directory = relay.shelf.read(DocId::directory(company))?;
         relay.set_footing(directory.as_ref())?;
         Ok(relay)
+    }
+
+    /// The log's newest position, as it grows.
+    pub fn heads(&self) -> tokio::sync::watch::Receiver<Position> {
+        self.heads.subscribe()
+    }
+
+    /// Appends to the log and tells everyone who follows it.
+    fn append(&self, batch: Batch) -> Result<Position, RelayError> {
+        let last = self.log.append(batch)?;
+        self.heads.send_if_modified(|head| {
+            let grew = last > *head;
+            *head = last.max(*head);
+            grew
+        });
+        Ok(last)
     }
 
     /// The change log.

@@ -93,7 +93,7 @@ impl Relay {
         now: &Now,
     ) -> Result<(), RelayError> {
         let record = (policy_record(published.hash), Some(published.bytes.clone()));
-        self.log.append(Batch { records: vec![record], at_ms: now.unix_ms(), ..Batch::default() })?;
+        self.append(Batch { records: vec![record], at_ms: now.unix_ms(), ..Batch::default() })?;
         self.act(clerk, Command::PublishPolicy(version, published.hash, effective_ms), now)?;
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Relay {
         let entry = resolved(&held, Resolution::Discarded { why: why.clone(), by });
         let state = HeldState::Discarded { by: clerk.person, at_ms: now_ms, why };
         let held = vec![HeldChange { state, ..held }];
-        self.log.append(Batch { entries: vec![entry], held, at_ms: now_ms, ..Batch::default() })?;
+        self.append(Batch { entries: vec![entry], held, at_ms: now_ms, ..Batch::default() })?;
         Ok(())
     }
 }

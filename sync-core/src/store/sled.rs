@@ -328,7 +328,7 @@ struct Data {
     log: File,
     blobs: std::path::PathBuf,
     /// Blob files known to be durable; sled never writes one twice.
-    durable: std::cell::RefCell<BTreeSet<OsString>>,
+    durable: std::sync::Mutex<BTreeSet<OsString>>,
 }
 
 impl Data {
@@ -372,7 +372,7 @@ impl Data {
     /// Brings to the disk what sled wrote to files.
     fn sync(&self) -> io::Result<()> {
         self.log.sync_all()?;
-        let mut durable = self.durable.borrow_mut();
+        let mut durable = self.durable.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut present = BTreeSet::new();
         for entry in fs::read_dir(&self.blobs)? {
             let entry = entry?;

@@ -1,0 +1,207 @@
+//! `gendan backup`, `gendan restore` and `gendan check`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use sync_core::admission::verify_log;
+use sync_core::document::Document;
+use sync_core::ids::DocId;
+use sync_core::store::DeviceStore;
+
+use super::{Company, Context};
+use crate::backup;
+use crate::control::{self, Ask};
+use crate::identity::keys::KeyRing;
+use crate::log::KeptLog;
+use crate::relay::Relay;
+
+/// Write a verified backup into a new folder, also while the relay runs.
+#[derive(Args)]
+pub struct Backup {
+    /// The folder; it must not exist yet. It will hold secrets and personal data.
+    folder: PathBuf,
+}
+
+impl Backup {
+    /// Runs it.
+    pub fn run(self, context: &Context) -> anyhow::Result<()> {
+        let folder = std::path::absolute(&self.folder)?;
+        let done = match control::ask(&context.data, &Ask::Backup { folder: folder.clone() })? {
+            Some(done) => done,
+            None => {
+                let keys = KeyRing::open(&context.data)?;
+                let store = context.store(&keys)?;
+                let log = KeptLog::open(store, 1)?;
+                back_up(&log, &context.data, &folder)?
+            }
+        };
+        println!(
+            "备份完成 / backed up: {} ({} records, head {})",
+            folder.display(),
+            done["records"],
+            done["head"]
+        );
+        context.say(&done);
+        Ok(())
+    }
+}
+
+/// Backs a log up and verifies what was written.
+pub fn back_up<S: DeviceStore>(
+    log: &KeptLog<S>,
+    data: &std::path::Path,
+    folder: &std::path::Path,
+) -> anyhow::Result<Value> {
+    let manifest = log.while_still(|store, head| backup::backup(store, head.0, data, folder))?;
+    backup::verify(folder)?;
+    Ok(json!({ "records": manifest.records, "head": manifest.head, "files": manifest.files.len() }))
+}
+
+/// Put a backup into an empty data folder.
+#[derive(Args)]
+pub struct Restore {
+    /// The backup's folder.
+    folder: PathBuf,
+}
+
+impl Restore {
+    /// Runs it.
+    pub fn run(self, context: &Context) -> anyhow::Result<()> {
+        let manifest = backup::verify(&self.folder)?;
+        let occupied = std::fs::read_dir(&context.data).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied {
+            bail!(
+                "{} is not empty: restore into a new folder, and keep what is there",
+                context.data.display()
+            );
+        }
+        backup::restore_files(&self.folder, &manifest, &context.data)?;
+        let keys = KeyRing::open(&context.data)?;
+        let mut store = context.store(&keys)?;
+        let records = backup::restore_records(&self.folder, &manifest, &mut store)?;
+        // Devices compare and send again what the backup lacks, instead of trusting their cursors.
+        KeptLog::new_epoch(&mut store, u64::from_be_bytes(crate::clock::random()) | 1)?;
+        println!("已恢复 / restored: {records} records; devices will send again what the backup lacks.");
+        context.say(&json!({ "records": records, "head": manifest.head }));
+        Ok(())
+    }
+}
+
+/// Read the whole store and say what was found.
+#[derive(Args)]
+pub struct Check {}
+
+impl Check {
+    /// Runs it.
+    pub fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Company { relay, .. } = context.open()?;
+        let mut found = Found::default();
+        found.log(&relay)?;
+        found.documents(&relay)?;
+        for fault in &found.faults {
+            eprintln!("{fault}");
+        }
+        println!(
+            "已检查 / checked: {} entries, {} documents, {} changes, {} facts; {} faults",
+            found.entries,
+            found.documents,
+            found.changes,
+            found.facts,
+            found.faults.len()
+        );
+        context.say(&json!({
+            "entries": found.entries, "documents": found.documents, "changes": found.changes,
+            "facts": found.facts, "faults": found.faults,
+        }));
+        if found.faults.is_empty() { Ok(()) } else { bail!("{} faults", found.faults.len()) }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    entries: u64,
+    documents: u64,
+    changes: u64,
+    facts: usize,
+    faults: Vec<String>,
+}
+
+impl Found {
+    /// Positions are consecutive, and every admitted change stands in its index.
+    fn log(&mut self, relay: &Relay) -> anyhow::Result<()> {
+        let log = relay.log();
+        let mut at = sync_core::ids::Position(0);
+        loop {
+            let logged = log.read(at, 1_000)?;
+            for entry in &logged {
+                if entry.position.0 != at.0 + 1 {
+                    self.faults.push(format!("position {} is followed by {}", at, entry.position));
+                }
+                at = entry.position;
+                self.entries += 1;
+                if let crate::log::Entry::Change { doc, hash, .. } = &entry.entry {
+                    if log.position_of(*doc, *hash)? != Some(at) {
+                        self.faults.push(format!("the change at {at} is not in the index"));
+                    }
+                }
+            }
+            if logged.len() < 1_000 {
+                break;
+            }
+        }
+        if at != log.head() {
+            self.faults.push(format!("the log ends at {at}, its head is {}", log.head()));
+        }
+        Ok(())
+    }
+
+    /// Every document loads from its stored bytes; every change hashes to its name; every fact's
+    /// signature holds.
+    fn documents(&mut self, relay: &Relay) -> anyhow::Result<()> {
+        let footing = relay.footing();
+        let mut after = None;
+        loop {
+            let docs = relay.log().documents(after, 1_000)?;
+            for (doc, _) in &docs {
+                self.documents += 1;
+                if let Err(error) = self.document(relay, *doc, &footing.rules()) {
+                    self.faults.push(format!("{doc}: {error:#}"));
+                }
+            }
+            after = docs.last().map(|(doc, _)| *doc);
+            if docs.len() < 1_000 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn document(
+        &mut self,
+        relay: &Relay,
+        doc: DocId,
+        rules: &sync_core::directory::Rules<'_>,
+    ) -> anyhow::Result<()> {
+        let stored = relay.log().document(doc)?.context("its index names nothing")?;
+        let mut found = match &stored.snapshot {
+            Some(bytes) => Document::load(doc, bytes)?,
+            None => Document::new(doc),
+        };
+        for (position, hash, bytes) in &stored.changes {
+            found.restore(bytes)?;
+            if !found.has(*hash) {
+                bail!("the change at {position} is not what its hash says");
+            }
+        }
+        verify_log(&found, rules)?;
+        for change in found.changes() {
+            if relay.log().position_of(doc, change.hash)?.is_none() {
+                bail!("change {} is in the document and not in the log", change.hash);
+            }
+        }
+        self.changes += found.changes().len() as u64;
+        self.facts += found.log().len();
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Problems: every wrong request is answered as RFC 9457 says, with a stable code and words in two
+//! languages. The only place that knows status codes of errors.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sync_core::refusal::{Lang, Refusal, RefusalCode};
+
+use crate::log::LogError;
+use crate::relay::RelayError;
+
+/// A problem (RFC 9457 §3.1), with the extension members `code` and `detail_en`.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// `urn:gendan:problem:CODE`.
+    pub r#type: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// What is wrong and what to do, in Chinese.
+    pub detail: String,
+    /// The same in English.
+    pub detail_en: String,
+}
+
+impl Problem {
+    /// A problem with its words.
+    pub fn new(status: StatusCode, code: &str, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            r#type: format!("urn:gendan:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: zh.into(),
+            detail_en: en.into(),
+        }
+    }
+    /// No valid token.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "请先登录。", "Log in first.")
+    }
+    /// Nothing there, or not for this person: which is not told.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "找不到。", "Not found.")
+    }
+    /// A value that does not fit.
+    pub fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
+        let (zh, en) = (format!("「{field}」不对:{reason}"), format!("\"{field}\" is not valid: {reason}"));
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", zh, en)
+    }
+    /// Too many attempts.
+    pub fn too_many() -> Self {
+        let (zh, en) = ("尝试太多,请稍后再试。", "Too many attempts; try again later.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", zh, en)
+    }
+    /// Something of ours failed; logged where it is made.
+    pub fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "request failed");
+        let (zh, en) =
+            ("服务器出错,记录没有丢失,请稍后再试。", "The server failed; nothing was lost. Try again later.");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", zh, en)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code {
+            RefusalCode::RoleMissing | RefusalCode::NotAssigned | RefusalCode::RoleEnded => {
+                StatusCode::FORBIDDEN
+            }
+            RefusalCode::NotFound | RefusalCode::OutOfScope => StatusCode::NOT_FOUND,
+            RefusalCode::AlreadyExists
+            | RefusalCode::StepOrder
+            | RefusalCode::StepRepeated
+            | RefusalCode::Cancelled
+            | RefusalCode::Closed
+            | RefusalCode::SealStale
+            | RefusalCode::NothingProposed => StatusCode::CONFLICT,
+            RefusalCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, refusal.code.as_str(), refusal.text(Lang::Zh), refusal.text(Lang::En))
+    }
+}
+impl From<RelayError> for Problem {
+    fn from(error: RelayError) -> Self {
+        match error {
+            RelayError::Refused(refusal) => refusal.into(),
+            RelayError::Protocol { code, message } => {
+                Self::new(StatusCode::BAD_REQUEST, code, format!("协议错误:{message}"), message)
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        Self::internal(&error)
+    }
+}
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), "bad_json", "请求内容不是所要的 JSON。", rejection.body_text())
+    }
+}
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), "bad_path", "网址不对。", rejection.body_text())
+    }
+}
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), "bad_query", "查询参数不对。", rejection.body_text())
+    }
+}
