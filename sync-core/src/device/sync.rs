@@ -342,7 +342,8 @@ impl<S: DeviceStore> Device<S> {
         Ok(())
     }
 
-    fn offers(&self) -> Result<Vec<Frame>, DeviceError> {
+    /// Offers of the photos and files that the relay does not have whole.
+    pub fn offers(&self) -> Result<Vec<Frame>, DeviceError> {
         let pending = self.shelf.store.scan(Table::Meta, record::PENDING)?;
         let offer = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
             let hash = key[record::PENDING.len()..].try_into();
