@@ -6,3 +6,4 @@ pub mod sheet;
 pub mod log;
 pub mod blob;
 pub mod relay;
+pub mod projection;
