@@ -305,6 +305,26 @@ async fn check_names_every_sabotaged_row() {
 }
 
 #[tokio::test]
+async fn a_new_policy_makes_every_row_again() {
+    let mut shop = Shop::busy();
+    let projection = shop.open(&Place::Memory).await;
+    let closed = CaseFilter { closed: Some(true), ..CaseFilter::default() };
+    assert_eq!(numbers(&projection, closed.clone()).await, Vec::<String>::new());
+    // The review closes an order, and this held before the orders were opened.
+    let small = include_str!("../../../tests/policies/small.toml");
+    let policy: Policy =
+        toml::from_str(&small.replacen("seal = true", "seal = true\ncloses = true", 1)).unwrap();
+    shop.tick += 1;
+    let Shop { relay, key, tick, draws } = &mut shop;
+    let mut fill = |b: &mut [u8]| fill(draws, b);
+    let mut clerk = clerk(key, &mut fill);
+    relay.publish(&mut clerk, &Published::of(2, &policy), 2, START_MS + 1, &now(*tick)).unwrap();
+    projection.catch_up(START_MS).await.unwrap();
+    assert_eq!(numbers(&projection, closed).await, ["A1"]);
+    assert_eq!(projection.check(START_MS).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_follower_catches_up_and_ends_with_its_sender() {
     let shop = Shop::busy();
     let projection = Arc::new(Projection::open(&Place::Memory, shop.relay.clone()).await.unwrap());

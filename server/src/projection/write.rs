@@ -5,6 +5,7 @@
 //! company's policies changed, every row is made again, because a fold depends on them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row as _, SqliteConnection};
@@ -27,6 +28,8 @@ pub(super) struct Staged {
     upto: Position,
     cases: Vec<Case>,
     directory: bool,
+    /// What they were folded by; the policies that are noted with the rows must be these.
+    footing: Arc<Footing>,
 }
 
 /// One order or ticket with its rows.
@@ -75,13 +78,17 @@ pub(super) fn stage(relay: &Relay, after: Position, limit: usize) -> Result<Opti
         // Waits until whoever wrote it has also replaced the footing.
         relay.document(DocId::directory(relay.company()))?;
     }
-    let cases = cases(relay, &touched)?;
-    Ok(Some(Staged { upto, cases, directory }))
+    let footing = relay.footing();
+    let cases = cases(relay, &footing, &touched)?;
+    Ok(Some(Staged { upto, cases, directory, footing }))
 }
 
-fn cases(relay: &Relay, touched: &BTreeMap<DocId, Position>) -> Result<Vec<Case>, RelayError> {
-    let footing = relay.footing();
-    let made = touched.iter().map(|(doc, position)| case(relay, &footing, *doc, *position));
+fn cases(
+    relay: &Relay,
+    footing: &Footing,
+    touched: &BTreeMap<DocId, Position>,
+) -> Result<Vec<Case>, RelayError> {
+    let made = touched.iter().map(|(doc, position)| case(relay, footing, *doc, *position));
     made.filter_map(Result::transpose).collect()
 }
 
@@ -182,11 +189,11 @@ fn policies(footing: &Footing) -> String {
 /// Writes what was staged, with the position, in one transaction.
 pub(super) async fn write(
     pool: &SqlitePool,
-    relay: &std::sync::Arc<Relay>,
+    relay: &Arc<Relay>,
     staged: Staged,
 ) -> Result<Position, ProjectionError> {
     let mut tx = pool.begin().await?;
-    let footing = relay.footing();
+    let footing = staged.footing;
     let policies = policies(&footing);
     let before: String = sqlx::query_scalar("SELECT policies FROM meta").fetch_one(&mut *tx).await?;
     if before != policies {
@@ -196,8 +203,8 @@ pub(super) async fn write(
             let Ok(doc) = row.try_get::<String, _>(0)?.parse::<DocId>() else { continue };
             all.insert(doc, Position(u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)));
         }
-        let relay = relay.clone();
-        let again = tokio::task::spawn_blocking(move || cases(&relay, &all)).await;
+        let (relay, footing) = (relay.clone(), footing.clone());
+        let again = tokio::task::spawn_blocking(move || cases(&relay, &footing, &all)).await;
         for case in again.map_err(|_| ProjectionError::Interrupted)?? {
             put(&mut tx, &case).await?;
         }
