@@ -1,9 +1,11 @@
-//! Orders and tickets: one with its content, steps, clashes and what comes next; and its history.
+//! Orders and tickets: lists from the read model; one with its content, steps, clashes and what comes
+//! next; and its history.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use serde::Serialize;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use sync_core::fold::fold;
 use sync_core::ids::PersonId;
 use sync_core::view::case::{CaseView, Look, case as view};
@@ -12,6 +14,8 @@ use utoipa::ToSchema;
 use super::commands::doc_named;
 use super::{App, Office, Shared, off};
 use crate::problem::Problem;
+use crate::projection::ProjectionError;
+use crate::projection::query::{CaseFilter, CaseKind, Page, Sort, SortBy, StoreCount};
 use crate::relay::audience::visible;
 
 fn found(app: &App, person: PersonId, text: &str) -> Result<sync_core::document::Document, Problem> {
@@ -21,6 +25,102 @@ fn found(app: &App, person: PersonId, text: &str) -> Result<sync_core::document:
         return Err(Problem::not_found());
     }
     app.relay.document(doc)?.ok_or_else(Problem::not_found)
+}
+
+/// Which orders and tickets; everything that is given must hold.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// `order` or `ticket`.
+    kind: Option<CaseKind>,
+    /// A store's name.
+    store: Option<String>,
+    /// The newest step.
+    step: Option<String>,
+    /// The flow.
+    flow: Option<String>,
+    /// Neither closed nor cancelled.
+    open: Option<bool>,
+    /// Complete.
+    closed: Option<bool>,
+    /// Called off.
+    cancelled: Option<bool>,
+    /// Due on this day or later, `2026-11-22`.
+    due_from: Option<String>,
+    /// Due on this day or earlier.
+    due_to: Option<String>,
+    /// Found in number, customer, phone, address or product.
+    text: Option<String>,
+    /// With a clash that nobody settled.
+    has_clash: Option<bool>,
+    /// With edits that are not in force.
+    has_proposed: Option<bool>,
+    /// Staff number: sold by them, or with an appointment of theirs.
+    person: Option<String>,
+    /// `number`, `due` or `opened`.
+    sort: Option<SortBy>,
+    /// Largest first.
+    #[serde(default)]
+    descending: bool,
+    /// Where the page begins: `next` of the page before.
+    after: Option<String>,
+    /// Rows, at most 200.
+    limit: Option<u32>,
+}
+
+impl From<ProjectionError> for Problem {
+    fn from(error: ProjectionError) -> Self {
+        match error {
+            ProjectionError::Question { code } => {
+                let (zh, en) = ("查询条件不对。", "The question does not fit.");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, zh, en)
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+/// Orders and tickets that this person may see, page by page.
+#[utoipa::path(get, path = "/v1/cases", params(ListQuery),
+    responses((status = 200, body = Page), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(
+    State(app): State<Shared>,
+    Office(person): Office,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(query) = query?;
+    let (footing, now_ms) = (app.relay.footing(), app.clock.unix_ms());
+    let of =
+        query.person.map(|n| footing.directory.by_number(&n).ok_or_else(Problem::not_found)).transpose()?;
+    let filter = CaseFilter {
+        kind: query.kind,
+        store: query.store.map(|name| sync_core::ids::StoreId::named(app.relay.company(), &name)),
+        step: query.step,
+        flow: query.flow,
+        open: query.open,
+        closed: query.closed,
+        cancelled: query.cancelled,
+        due_from: query.due_from,
+        due_to: query.due_to,
+        text: query.text,
+        has_clash: query.has_clash,
+        has_proposed: query.has_proposed,
+        person: of,
+        visible_to: Some(footing.interests(person, now_ms)),
+    };
+    let sort = Sort { by: query.sort.unwrap_or_default(), descending: query.descending };
+    let page = app.projection.list(&filter, sort, query.after.as_deref(), query.limit.unwrap_or(50)).await?;
+    Ok(Json(page))
+}
+
+/// What is placed and not placed, store by store (未下单及已下单的数量).
+#[utoipa::path(get, path = "/v1/reports/placed", responses((status = 200, body = Vec<StoreCount>), (status = 401, body = Problem)))]
+pub async fn placed(
+    State(app): State<Shared>,
+    Office(person): Office,
+) -> Result<Json<Vec<StoreCount>>, Problem> {
+    let interests = app.relay.footing().interests(person, app.clock.unix_ms());
+    Ok(Json(app.projection.counts(Some(&interests)).await?))
 }
 
 /// One order or ticket, by document id or number.

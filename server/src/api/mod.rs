@@ -37,6 +37,7 @@ use crate::config::Config;
 use crate::identity::keys::KeyRing;
 use crate::identity::tokens::{Bearer, Kind, Tokens};
 use crate::problem::Problem;
+use crate::projection::Projection;
 use crate::relay::Relay;
 use crate::relay::end::Reported;
 use crate::relay::office::Clerk;
@@ -45,6 +46,8 @@ use crate::relay::office::Clerk;
 pub struct App {
     /// The relay.
     pub relay: Arc<Relay>,
+    /// The read model.
+    pub projection: Arc<Projection>,
     /// Photos and files.
     pub blobs: Arc<dyn BlobStore>,
     /// The relay's secrets.
@@ -75,6 +78,7 @@ impl App {
     /// The application over an opened relay.
     pub fn new(
         relay: Arc<Relay>,
+        projection: Arc<Projection>,
         blobs: Arc<dyn BlobStore>,
         keys: Arc<KeyRing>,
         config: Config,
@@ -84,7 +88,7 @@ impl App {
         let tokens = Tokens::new(keys.company, &keys.token_secret[..], i64::from(config.token_s) * 1000);
         let places = Arc::new(Semaphore::new(config.connections_max));
         let (seen, attempts) = (Mutex::default(), Mutex::default());
-        Self { relay, blobs, keys, tokens, config, clock, seen, places, metrics, attempts }
+        Self { relay, projection, blobs, keys, tokens, config, clock, seen, places, metrics, attempts }
     }
 
     /// Counts an attempt of an address; a problem once there were too many in a minute.
@@ -182,6 +186,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(office::enrolment))
         .routes(routes!(office::account))
         .routes(routes!(commands::command))
+        .routes(routes!(cases::list))
+        .routes(routes!(cases::placed))
         .routes(routes!(cases::case))
         .routes(routes!(cases::history))
         .routes(routes!(held::list))

@@ -15,6 +15,7 @@ use crate::backup;
 use crate::control::{self, Ask};
 use crate::identity::keys::KeyRing;
 use crate::log::KeptLog;
+use crate::projection::{Place, Projection};
 use crate::relay::Relay;
 
 /// Write a verified backup into a new folder, also while the relay runs.
@@ -100,6 +101,7 @@ impl Check {
         let mut found = Found::default();
         found.log(&relay)?;
         found.documents(&relay)?;
+        found.read_model(context, relay)?;
         for fault in &found.faults {
             eprintln!("{fault}");
         }
@@ -154,6 +156,27 @@ impl Found {
         if at != log.head() {
             self.faults.push(format!("the log ends at {at}, its head is {}", log.head()));
         }
+        Ok(())
+    }
+
+    /// The read model says what the log says. It is disposable: where there is none, nothing is wrong.
+    fn read_model(&mut self, context: &Context, relay: std::sync::Arc<Relay>) -> anyhow::Result<()> {
+        let file = context.data.join("read-model.sqlite");
+        if !file.exists() {
+            return Ok(());
+        }
+        let now_ms = context.clock.unix_ms();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let differences = runtime.block_on(async {
+            let projection = Projection::open(&Place::File(file), relay).await?;
+            projection.catch_up(now_ms).await?;
+            let differences = projection.check(now_ms).await?;
+            projection.close().await;
+            Ok::<_, crate::projection::ProjectionError>(differences)
+        })?;
+        let told =
+            differences.iter().map(|d| format!("read model: {} {} differs from the log", d.table, d.key));
+        self.faults.extend(told);
         Ok(())
     }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::{Context, import, keep};
+use super::{Company, Context, import, keep};
 use crate::api::{App, router};
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
 use crate::listen;
+use crate::projection::{Place, Projection};
 
 /// Serve devices and the office until stopped (Ctrl-C or SIGTERM).
 ///
@@ -42,19 +43,32 @@ impl Serve {
             }
             Ask::Backup { folder } => keep::back_up(&served.log, &data, &folder),
         })?;
-        let clock = context.clock.clone();
-        let app =
-            Arc::new(App::new(company.relay, company.blobs, company.keys, config.clone(), clock, metrics));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let json = context.json;
+        let (json, clock) = (context.json, context.clock.clone());
+        let place = Place::File(context.data.join("read-model.sqlite"));
         runtime.block_on(async {
-            listen::serve(router(app), &config, stopped(), move |address| {
+            let projection = Arc::new(Projection::open(&place, company.relay.clone()).await?);
+            projection.catch_up(clock.unix_ms()).await?;
+            let following = clock.clone();
+            let follow = projection.clone().follow(company.relay.heads(), move || following.unix_ms());
+            let followed = async {
+                if let Err(error) = follow.await {
+                    tracing::error!(%error, "the read model no longer follows; restart to go on");
+                }
+                std::future::pending::<()>().await
+            };
+            let Company { relay, blobs, keys, .. } = company;
+            let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
+            let serving = listen::serve(router(app), &config, stopped(), move |address| {
                 println!("跟单服务已启动 / gendan is serving on {address}");
                 if json {
                     println!("{}", serde_json::json!({ "listening": address.to_string() }));
                 }
-            })
-            .await
+            });
+            tokio::select! {
+                served = serving => served,
+                () = followed => Ok(()),
+            }
         })?;
         tracing::info!("stopped");
         Ok(())
