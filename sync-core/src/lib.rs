@@ -17,6 +17,7 @@ pub mod domain;
 pub mod document;
 pub mod directory;
 pub mod fold;
+pub mod findings;
 pub mod authority;
 pub mod admission;
 pub mod command;

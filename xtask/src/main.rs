@@ -1,1 +1,33 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask sim`.
+
+mod demo;
+mod process;
+mod tests;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the gendan project.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// A furniture retailer's real days: a relay, twelve people's devices, offline work, one evening of merging.
+    Demo(demo::Demo),
+    /// Everything that CI checks: formatting, lints, tests, documentation, licences.
+    Test(tests::Test),
+    /// The simulation over many seeds.
+    Sim(tests::Sim),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Demo(demo) => demo.run(),
+        Task::Test(test) => test.run(),
+        Task::Sim(sim) => sim.run(),
+    }
+}

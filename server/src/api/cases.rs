@@ -195,3 +195,22 @@ pub async fn history(
     })
     .await
 }
+
+/// What the rules of the policy find about an order or ticket: proposals, for people to decide about.
+#[utoipa::path(get, path = "/v1/cases/{doc}/findings", params(("doc" = String, Path)),
+    responses((status = 200, body = Vec<serde_json::Value>), (status = 404, body = Problem)))]
+pub async fn findings(
+    State(app): State<Shared>,
+    Office(person): Office,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Vec<sync_core::policy::judge::Finding>>, Problem> {
+    let Path(text) = path?;
+    off(move || {
+        let doc = found(&app, person, &text)?;
+        let footing = app.relay.footing();
+        let rules = footing.rules();
+        let state = fold(&doc, &rules);
+        Ok(Json(sync_core::findings::findings(&doc, &state, &rules, app.clock.unix_ms())))
+    })
+    .await
+}

@@ -190,6 +190,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(cases::placed))
         .routes(routes!(cases::case))
         .routes(routes!(cases::history))
+        .routes(routes!(cases::findings))
         .routes(routes!(held::list))
         .routes(routes!(held::release))
         .routes(routes!(held::discard))

@@ -184,7 +184,9 @@ impl Relay {
                         let state = HeldState::Released { by: held.person, at_ms: now_ms };
                         gathered.held.push(HeldChange { state, ..held });
                     }
-                    Err(_) => still.push(held),
+                    Err(reason) if reason.code == RefusalCode::DependencyMissing => still.push(held),
+                    // What it builds on is there now; what else stands in its way is told instead.
+                    Err(reason) => gathered.held.push(HeldChange { reason, ..held }),
                 }
             }
             if still.len() == before || still.is_empty() {

@@ -3,3 +3,5 @@
 pub mod model;
 pub mod check;
 pub mod publish;
+pub mod calendar;
+pub mod judge;

@@ -1,0 +1,89 @@
+//! What CI checks, in one command; and the simulation over many seeds.
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::process::{root, run};
+
+/// Everything that CI checks.
+#[derive(Args)]
+pub struct Test {
+    /// Only the Rust tests, without lints, documentation, bindings, licences and the demo.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Test {
+    /// Runs it: built once, then used by all.
+    pub fn run(self) -> anyhow::Result<()> {
+        if !self.quick {
+            run("cargo", &["fmt", "--all", "--check"])?;
+            run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+        }
+        nextest()?;
+        run("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"])?;
+        if !self.quick {
+            documentation()?;
+            licences()?;
+            run("cargo", &["xtask", "demo"])?;
+        }
+        println!("✔ cargo xtask test");
+        Ok(())
+    }
+}
+
+/// nextest is a program of its own; where it is missing, it is built from crates.io.
+fn nextest() -> anyhow::Result<()> {
+    installed("nextest", "cargo-nextest")
+}
+
+fn installed(subcommand: &str, package: &str) -> anyhow::Result<()> {
+    let there =
+        Command::new("cargo").args([subcommand, "--version"]).output().is_ok_and(|o| o.status.success());
+    if there { Ok(()) } else { run("cargo", &["install", "--locked", package]) }
+}
+
+fn documentation() -> anyhow::Result<()> {
+    println!("▶ cargo doc --workspace --no-deps");
+    let status = Command::new("cargo")
+        .args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .current_dir(root())
+        .status()
+        .context("cargo")?;
+    if status.success() { Ok(()) } else { bail!("the documentation does not build") }
+}
+
+/// Licences and sources; advisories need a database from outside that is not reached here.
+fn licences() -> anyhow::Result<()> {
+    installed("deny", "cargo-deny")?;
+    run("cargo", &["deny", "--offline", "check", "licenses", "bans", "sources"])
+}
+
+/// The simulation over many seeds.
+#[derive(Args)]
+pub struct Sim {
+    /// How many seeds.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// One seed, to replay a failure.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Sim {
+    /// Runs it.
+    pub fn run(self) -> anyhow::Result<()> {
+        let mut command = Command::new("cargo");
+        command
+            .args(["test", "-p", "gendan-tests", "--test", "seeds", "--", "--nocapture"])
+            .env("GENDAN_SEEDS", self.seeds.to_string())
+            .current_dir(root());
+        if let Some(seed) = self.seed {
+            command.env("GENDAN_SEED", seed.to_string());
+        }
+        if command.status().context("cargo")?.success() { Ok(()) } else { bail!("seeds failed") }
+    }
+}
