@@ -113,7 +113,11 @@ impl FieldClient {
             return Ok(Some(id));
         }
         let id = StoreId::named(self.company()?, &named);
-        let known = self.site.with(|device, _| Ok(device.directory().stores.contains_key(&id)))?;
+        // Before the first sync nothing is known: then the device's own refusal says so.
+        let known = self.site.with(|device, _| {
+            let directory = device.directory();
+            Ok(directory.key.is_none() || directory.stores.contains_key(&id))
+        })?;
         if known { Ok(Some(id)) } else { Err(Refusal::new(RefusalCode::NotFound).with("what", named).into()) }
     }
 
