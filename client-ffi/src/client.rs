@@ -145,8 +145,14 @@ fn sockets() -> Result<Arc<dyn Transport>, FieldError> {
     Ok(Arc::new(sockets.map_err(|e| FieldError::offline("no_network_stack", e))?))
 }
 
-/// With sockets and TLS of our own.
-#[cfg(feature = "shell")]
+/// A phone's build has no sockets of its own: its app gives a [`Transport`].
+#[cfg(not(feature = "shell"))]
+fn sockets() -> Result<Arc<dyn Transport>, FieldError> {
+    Err(FieldError::offline("no_network_stack", "built without sockets: use open_over and enrol_over"))
+}
+
+/// With sockets and TLS of our own. A build without the feature `shell` has these calls too, so that one
+/// set of bindings serves both; there they give `no_network_stack`.
 #[uniffi::export]
 impl FieldClient {
     /// Opens the enrolled device in a folder; `key` are the 32 bytes that the keystore keeps.
