@@ -61,6 +61,14 @@ impl FieldClient {
         clock: Clock,
     ) -> Result<Self, FieldError> {
         let (relay, code) = relay_and_code;
+        // Before the code is spent: a folder holds one device for good.
+        match Device::open(open_store(dir, key)?, clock::chance()) {
+            Ok(device) => {
+                return Err(Refusal::new(RefusalCode::AlreadyExists).with("what", device.id()).into());
+            }
+            Err(DeviceError::NotEnrolled) => {}
+            Err(error) => return Err(error.into()),
+        }
         let device = enrolment::enrol(open_store(dir, key)?, &transport, clock, relay, code).await?;
         Ok(Self { site: Site::new(device, clock, transport) })
     }

@@ -131,6 +131,7 @@ async fn exit_codes_tell_a_refusal_from_a_missing_network() {
     let relay = office.serve().await;
     refused(&fresh, &["enrol", &relay, "X"], 2, "code_unknown");
     ok(&fresh, &["enrol", &relay, &office.code("S01", "sales")]);
+    refused(&fresh, &["enrol", &relay, &office.code("C02", "crew")], 2, "already_exists");
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(fresh.join("key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -67,7 +67,7 @@ class Sockets : Transport {
         }
     }
 
-    override suspend fun open(url: String, token: String, limitMs: ULong): ULong {
+    override suspend fun connect(url: String, token: String, limitMs: ULong): ULong {
         val incoming = Incoming()
         try {
             val socket = http.newWebSocketBuilder()

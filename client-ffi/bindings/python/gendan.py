@@ -607,7 +607,7 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_transport_post() != 23157:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_client_ffi_checksum_method_transport_open() != 65272:
+    if lib.uniffi_client_ffi_checksum_method_transport_connect() != 22331:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_transport_send() != 46598:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -767,9 +767,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_listener_changed.restype = ctypes.c
 _UniffiLib.uniffi_client_ffi_checksum_method_transport_post.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_transport_post.restype = ctypes.c_uint16
-_UniffiLib.uniffi_client_ffi_checksum_method_transport_open.argtypes = (
+_UniffiLib.uniffi_client_ffi_checksum_method_transport_connect.argtypes = (
 )
-_UniffiLib.uniffi_client_ffi_checksum_method_transport_open.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_transport_connect.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_transport_send.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_transport_send.restype = ctypes.c_uint16
@@ -1059,13 +1059,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_transport_post.argtypes = (
     ctypes.c_uint64,
 )
 _UniffiLib.uniffi_client_ffi_fn_method_transport_post.restype = ctypes.c_uint64
-_UniffiLib.uniffi_client_ffi_fn_method_transport_open.argtypes = (
+_UniffiLib.uniffi_client_ffi_fn_method_transport_connect.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
     _UniffiRustBuffer,
     ctypes.c_uint64,
 )
-_UniffiLib.uniffi_client_ffi_fn_method_transport_open.restype = ctypes.c_uint64
+_UniffiLib.uniffi_client_ffi_fn_method_transport_connect.restype = ctypes.c_uint64
 _UniffiLib.uniffi_client_ffi_fn_method_transport_send.argtypes = (
     ctypes.c_uint64,
     ctypes.c_uint64,
@@ -1188,7 +1188,7 @@ class _UniffiVTableCallbackInterfaceGendanTransport(ctypes.Structure):
         ("uniffi_free", _UNIFFI_CALLBACK_INTERFACE_FREE_GENDAN_TRANSPORT),
         ("uniffi_clone", _UNIFFI_CALLBACK_INTERFACE_CLONE_GENDAN_TRANSPORT),
         ("post", _UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD0),
-        ("open", _UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD1),
+        ("connect", _UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD1),
         ("send", _UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD2),
         ("receive", _UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD3),
         ("close", _UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD4),
@@ -6053,7 +6053,7 @@ class Transport():
         POSTs JSON text; any status is an answer.
 """
         raise NotImplementedError
-    async def open(self, url: str,token: str,limit_ms: int) -> int:
+    async def connect(self, url: str,token: str,limit_ms: int) -> int:
         """
         Opens a WebSocket with `Authorization: Bearer TOKEN`; gives the connection's number.
 """
@@ -6128,7 +6128,7 @@ class TransportImpl(Transport):
             _uniffi_lift_return,
             _uniffi_error_converter,
         )
-    async def open(self, url: str,token: str,limit_ms: int) -> int:
+    async def connect(self, url: str,token: str,limit_ms: int) -> int:
         """
         Opens a WebSocket with `Authorization: Bearer TOKEN`; gives the connection's number.
 """
@@ -6147,7 +6147,7 @@ class TransportImpl(Transport):
         _uniffi_lift_return = _UniffiFfiConverterUInt64.lift
         _uniffi_error_converter = _UniffiFfiConverterTypeTransportError
         return await _uniffi_rust_call_async(
-            _UniffiLib.uniffi_client_ffi_fn_method_transport_open(*_uniffi_lowered_args),
+            _UniffiLib.uniffi_client_ffi_fn_method_transport_connect(*_uniffi_lowered_args),
             _UniffiLib.ffi_client_ffi_rust_future_poll_u64,
             _UniffiLib.ffi_client_ffi_rust_future_complete_u64,
             _UniffiLib.ffi_client_ffi_rust_future_free_u64,
@@ -6269,7 +6269,7 @@ class _UniffiTraitImplTransportImpl:
         )
 
     @_UNIFFI_CALLBACK_INTERFACE_GENDAN_TRANSPORT_METHOD1
-    def open(
+    def connect(
             uniffi_handle,
             url,
             token,
@@ -6281,7 +6281,7 @@ class _UniffiTraitImplTransportImpl:
         uniffi_obj = _UniffiFfiConverterTypeTransport._handle_map.get(uniffi_handle)
         def make_call():
             uniffi_args = (_UniffiFfiConverterString.lift(url), _UniffiFfiConverterString.lift(token), _UniffiFfiConverterUInt64.lift(limit_ms), )
-            uniffi_method = uniffi_obj.open
+            uniffi_method = uniffi_obj.connect
             return uniffi_method(*uniffi_args)
         def handle_success(return_value):
             uniffi_future_callback(
@@ -6419,7 +6419,7 @@ class _UniffiTraitImplTransportImpl:
         _uniffi_free,
         _uniffi_clone,
         post,
-        open,
+        connect,
         send,
         receive,
         close,

@@ -1814,7 +1814,7 @@ public protocol Transport: AnyObject, Sendable {
     /**
      * Opens a WebSocket with `Authorization: Bearer TOKEN`; gives the connection's number.
      */
-    func `open`(url: String, token: String, limitMs: UInt64) async throws  -> UInt64
+    func connect(url: String, token: String, limitMs: UInt64) async throws  -> UInt64
     
     /**
      * Sends one binary message.
@@ -1911,11 +1911,11 @@ open func post(url: String, json: String, limitMs: UInt64)async throws  -> HttpA
     /**
      * Opens a WebSocket with `Authorization: Bearer TOKEN`; gives the connection's number.
      */
-open func `open`(url: String, token: String, limitMs: UInt64)async throws  -> UInt64  {
+open func connect(url: String, token: String, limitMs: UInt64)async throws  -> UInt64  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_client_ffi_fn_method_transport_open(
+                uniffi_client_ffi_fn_method_transport_connect(
                         self.uniffiCloneHandle(),FfiConverterString.lower(url),FfiConverterString.lower(token),FfiConverterUInt64.lower(limitMs)
                 )
             },
@@ -2053,7 +2053,7 @@ fileprivate struct UniffiCallbackInterfaceTransport {
                 droppedCallback: uniffiOutDroppedCallback
             )
         },
-        `open`: { (
+        connect: { (
             uniffiHandle: UInt64,
             url: RustBuffer,
             token: RustBuffer,
@@ -2067,7 +2067,7 @@ fileprivate struct UniffiCallbackInterfaceTransport {
                 guard let uniffiObj = try? FfiConverterTypeTransport.handleMap.get(handle: uniffiHandle) else {
                     throw UniffiInternalError.unexpectedStaleHandle
                 }
-                return try await uniffiObj.`open`(
+                return try await uniffiObj.connect(
                      url: try FfiConverterString.lift(url),
                      token: try FfiConverterString.lift(token),
                      limitMs: try FfiConverterUInt64.lift(limitMs)
@@ -6842,7 +6842,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_transport_post() != 23157) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_client_ffi_checksum_method_transport_open() != 65272) {
+    if (uniffi_client_ffi_checksum_method_transport_connect() != 22331) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_transport_send() != 46598) {

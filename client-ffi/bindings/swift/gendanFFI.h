@@ -296,7 +296,7 @@ typedef struct UniffiVTableCallbackInterfaceTransport {
     UniffiCallbackInterfaceFree _Nonnull uniffiFree;
     UniffiCallbackInterfaceClone _Nonnull uniffiClone;
     UniffiCallbackInterfaceTransportMethod0 _Nonnull post;
-    UniffiCallbackInterfaceTransportMethod1 _Nonnull `open`;
+    UniffiCallbackInterfaceTransportMethod1 _Nonnull connect;
     UniffiCallbackInterfaceTransportMethod2 _Nonnull send;
     UniffiCallbackInterfaceTransportMethod3 _Nonnull receive;
     UniffiCallbackInterfaceTransportMethod4 _Nonnull close;
@@ -559,9 +559,9 @@ void uniffi_client_ffi_fn_init_callback_vtable_transport(const UniffiVTableCallb
 uint64_t uniffi_client_ffi_fn_method_transport_post(uint64_t ptr, RustBuffer url, RustBuffer json, uint64_t limit_ms
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_TRANSPORT_OPEN
-#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_TRANSPORT_OPEN
-uint64_t uniffi_client_ffi_fn_method_transport_open(uint64_t ptr, RustBuffer url, RustBuffer token, uint64_t limit_ms
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_TRANSPORT_CONNECT
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_TRANSPORT_CONNECT
+uint64_t uniffi_client_ffi_fn_method_transport_connect(uint64_t ptr, RustBuffer url, RustBuffer token, uint64_t limit_ms
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_TRANSPORT_SEND
@@ -1055,9 +1055,9 @@ uint16_t uniffi_client_ffi_checksum_method_transport_post(void
     
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_TRANSPORT_OPEN
-#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_TRANSPORT_OPEN
-uint16_t uniffi_client_ffi_checksum_method_transport_open(void
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_TRANSPORT_CONNECT
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_TRANSPORT_CONNECT
+uint16_t uniffi_client_ffi_checksum_method_transport_connect(void
     
 );
 #endif

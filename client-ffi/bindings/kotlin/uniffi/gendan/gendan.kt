@@ -694,12 +694,12 @@ internal open class UniffiVTableCallbackInterfaceListener(
     }
 
 }
-@Structure.FieldOrder("uniffiFree", "uniffiClone", "post", "open", "send", "receive", "close")
+@Structure.FieldOrder("uniffiFree", "uniffiClone", "post", "connect", "send", "receive", "close")
 internal open class UniffiVTableCallbackInterfaceTransport(
     @JvmField internal var `uniffiFree`: UniffiCallbackInterfaceFree? = null,
     @JvmField internal var `uniffiClone`: UniffiCallbackInterfaceClone? = null,
     @JvmField internal var `post`: UniffiCallbackInterfaceTransportMethod0? = null,
-    @JvmField internal var `open`: UniffiCallbackInterfaceTransportMethod1? = null,
+    @JvmField internal var `connect`: UniffiCallbackInterfaceTransportMethod1? = null,
     @JvmField internal var `send`: UniffiCallbackInterfaceTransportMethod2? = null,
     @JvmField internal var `receive`: UniffiCallbackInterfaceTransportMethod3? = null,
     @JvmField internal var `close`: UniffiCallbackInterfaceTransportMethod4? = null,
@@ -708,17 +708,17 @@ internal open class UniffiVTableCallbackInterfaceTransport(
         `uniffiFree`: UniffiCallbackInterfaceFree? = null,
         `uniffiClone`: UniffiCallbackInterfaceClone? = null,
         `post`: UniffiCallbackInterfaceTransportMethod0? = null,
-        `open`: UniffiCallbackInterfaceTransportMethod1? = null,
+        `connect`: UniffiCallbackInterfaceTransportMethod1? = null,
         `send`: UniffiCallbackInterfaceTransportMethod2? = null,
         `receive`: UniffiCallbackInterfaceTransportMethod3? = null,
         `close`: UniffiCallbackInterfaceTransportMethod4? = null,
-    ): UniffiVTableCallbackInterfaceTransport(`uniffiFree`,`uniffiClone`,`post`,`open`,`send`,`receive`,`close`,), Structure.ByValue
+    ): UniffiVTableCallbackInterfaceTransport(`uniffiFree`,`uniffiClone`,`post`,`connect`,`send`,`receive`,`close`,), Structure.ByValue
 
    internal fun uniffiSetValue(other: UniffiVTableCallbackInterfaceTransport) {
         `uniffiFree` = other.`uniffiFree`
         `uniffiClone` = other.`uniffiClone`
         `post` = other.`post`
-        `open` = other.`open`
+        `connect` = other.`connect`
         `send` = other.`send`
         `receive` = other.`receive`
         `close` = other.`close`
@@ -822,7 +822,7 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_transport_post(
     ): Int
-    external fun uniffi_client_ffi_checksum_method_transport_open(
+    external fun uniffi_client_ffi_checksum_method_transport_connect(
     ): Int
     external fun uniffi_client_ffi_checksum_method_transport_send(
     ): Int
@@ -964,7 +964,7 @@ internal object UniffiLib {
     ): Unit
     external fun uniffi_client_ffi_fn_method_transport_post(`ptr`: Long,`url`: RustBuffer.ByValue,`json`: RustBuffer.ByValue,`limitMs`: Long,
     ): Long
-    external fun uniffi_client_ffi_fn_method_transport_open(`ptr`: Long,`url`: RustBuffer.ByValue,`token`: RustBuffer.ByValue,`limitMs`: Long,
+    external fun uniffi_client_ffi_fn_method_transport_connect(`ptr`: Long,`url`: RustBuffer.ByValue,`token`: RustBuffer.ByValue,`limitMs`: Long,
     ): Long
     external fun uniffi_client_ffi_fn_method_transport_send(`ptr`: Long,`connection`: Long,`message`: RustBuffer.ByValue,
     ): Long
@@ -1199,7 +1199,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_transport_post() and 0xFFFF) != 23157) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_client_ffi_checksum_method_transport_open() and 0xFFFF) != 65272) {
+    if ((lib.uniffi_client_ffi_checksum_method_transport_connect() and 0xFFFF) != 22331) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_transport_send() and 0xFFFF) != 46598) {
@@ -3601,7 +3601,7 @@ public interface Transport {
     /**
      * Opens a WebSocket with `Authorization: Bearer TOKEN`; gives the connection's number.
      */
-    suspend fun `open`(`url`: kotlin.String, `token`: kotlin.String, `limitMs`: kotlin.ULong): kotlin.ULong
+    suspend fun `connect`(`url`: kotlin.String, `token`: kotlin.String, `limitMs`: kotlin.ULong): kotlin.ULong
     
     /**
      * Sends one binary message.
@@ -3759,10 +3759,10 @@ open class TransportImpl: Disposable, AutoCloseable, Transport
      */
     @Throws(TransportException::class)
     @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
-    override suspend fun `open`(`url`: kotlin.String, `token`: kotlin.String, `limitMs`: kotlin.ULong) : kotlin.ULong {
+    override suspend fun `connect`(`url`: kotlin.String, `token`: kotlin.String, `limitMs`: kotlin.ULong) : kotlin.ULong {
         return uniffiRustCallAsync(
         callWithHandle { uniffiHandle ->
-            UniffiLib.uniffi_client_ffi_fn_method_transport_open(
+            UniffiLib.uniffi_client_ffi_fn_method_transport_connect(
                 uniffiHandle,
                 
         FfiConverterString.lower(`url`),
@@ -3904,11 +3904,11 @@ internal object uniffiCallbackInterfaceTransport {
             )
         }
     }
-    internal object `open`: UniffiCallbackInterfaceTransportMethod1 {
+    internal object `connect`: UniffiCallbackInterfaceTransportMethod1 {
         override fun callback(`uniffiHandle`: Long,`url`: RustBuffer.ByValue,`token`: RustBuffer.ByValue,`limitMs`: Long,`uniffiFutureCallback`: UniffiForeignFutureCompleteU64,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,) {
             val uniffiObj = FfiConverterTypeTransport.handleMap.get(uniffiHandle)
             val makeCall = suspend { ->
-                uniffiObj.`open`(
+                uniffiObj.`connect`(
                     FfiConverterString.lift(`url`),
                     FfiConverterString.lift(`token`),
                     FfiConverterULong.lift(`limitMs`),
@@ -4037,7 +4037,7 @@ internal object uniffiCallbackInterfaceTransport {
         uniffiFree,
         uniffiClone,
         `post`,
-        `open`,
+        `connect`,
         `send`,
         `receive`,
         `close`,
