@@ -61,6 +61,14 @@ impl FieldClient {
         clock: Clock,
     ) -> Result<Self, FieldError> {
         let (relay, code) = relay_and_code;
+        // Before the code is spent: a folder holds one device for good.
+        match Device::open(open_store(dir, key)?, clock::chance()) {
+            Ok(device) => {
+                return Err(Refusal::new(RefusalCode::AlreadyExists).with("what", device.id()).into());
+            }
+            Err(DeviceError::NotEnrolled) => {}
+            Err(error) => return Err(error.into()),
+        }
         let device = enrolment::enrol(open_store(dir, key)?, &transport, clock, relay, code).await?;
         Ok(Self { site: Site::new(device, clock, transport) })
     }
@@ -113,7 +121,11 @@ impl FieldClient {
             return Ok(Some(id));
         }
         let id = StoreId::named(self.company()?, &named);
-        let known = self.site.with(|device, _| Ok(device.directory().stores.contains_key(&id)))?;
+        // Before the first sync nothing is known: then the device's own refusal says so.
+        let known = self.site.with(|device, _| {
+            let directory = device.directory();
+            Ok(directory.key.is_none() || directory.stores.contains_key(&id))
+        })?;
         if known { Ok(Some(id)) } else { Err(Refusal::new(RefusalCode::NotFound).with("what", named).into()) }
     }
 
@@ -141,8 +153,14 @@ fn sockets() -> Result<Arc<dyn Transport>, FieldError> {
     Ok(Arc::new(sockets.map_err(|e| FieldError::offline("no_network_stack", e))?))
 }
 
-/// With sockets and TLS of our own.
-#[cfg(feature = "shell")]
+/// A phone's build has no sockets of its own: its app gives a [`Transport`].
+#[cfg(not(feature = "shell"))]
+fn sockets() -> Result<Arc<dyn Transport>, FieldError> {
+    Err(FieldError::offline("no_network_stack", "built without sockets: use open_over and enrol_over"))
+}
+
+/// With sockets and TLS of our own. A build without the feature `shell` has these calls too, so that one
+/// set of bindings serves both; there they give `no_network_stack`.
 #[uniffi::export]
 impl FieldClient {
     /// Opens the enrolled device in a folder; `key` are the 32 bytes that the keystore keeps.

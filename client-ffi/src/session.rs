@@ -301,7 +301,7 @@ pub async fn run_session(site: &Site, course: &Course) -> Result<Ran, FieldError
     let relay = site.with(|d, _| Ok(d.identity().relay.clone()))?;
     let token = token(site, &relay, deadline).await?;
     let url = format!("{}/v1/sync", relay.replacen("http", "ws", 1));
-    let opened = site.transport.open(url, token, deadline.left_ms()).await;
+    let opened = site.transport.connect(url, token, deadline.left_ms()).await;
     let number = opened.map_err(|e| deadline.failure(&e))?;
     let connection = Connection { site, number };
     let mut talk = Talk {

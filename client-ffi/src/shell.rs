@@ -146,7 +146,7 @@ impl Transport for Sockets {
         .await
     }
 
-    async fn open(&self, url: String, token: String, limit_ms: u64) -> Result<u64, TransportError> {
+    async fn connect(&self, url: String, token: String, limit_ms: u64) -> Result<u64, TransportError> {
         let mut request = url.into_client_request().map_err(unreachable)?;
         let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(unreachable)?;
         request.headers_mut().insert(AUTHORIZATION, bearer);

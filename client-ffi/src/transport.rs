@@ -59,7 +59,7 @@ pub trait Transport: Send + Sync {
     async fn post(&self, url: String, json: String, limit_ms: u64) -> Result<HttpAnswer, TransportError>;
 
     /// Opens a WebSocket with `Authorization: Bearer TOKEN`; gives the connection's number.
-    async fn open(&self, url: String, token: String, limit_ms: u64) -> Result<u64, TransportError>;
+    async fn connect(&self, url: String, token: String, limit_ms: u64) -> Result<u64, TransportError>;
 
     /// Sends one binary message.
     async fn send(&self, connection: u64, message: Vec<u8>) -> Result<(), TransportError>;

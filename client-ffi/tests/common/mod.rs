@@ -2,6 +2,8 @@
 //!
 //! It keeps everything in memory and listens on a free port of loopback. Made-up company, made-up people.
 
+#![allow(dead_code)] // Each test binary uses its own part.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
