@@ -17,11 +17,11 @@ pub struct Problem {
     /// `urn:gendan:problem:CODE`.
     pub r#type: String,
     /// The status in words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// The stable code.
-    pub code: String,
+    pub code: &'static str,
     /// What is wrong and what to do, in Chinese.
     pub detail: String,
     /// The same in English.
@@ -30,12 +30,12 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with its words.
-    pub fn new(status: StatusCode, code: &str, zh: impl Into<String>, en: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
         Self {
             r#type: format!("urn:gendan:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            code: code.to_owned(),
+            code,
             detail: zh.into(),
             detail_en: en.into(),
         }

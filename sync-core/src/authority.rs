@@ -72,12 +72,17 @@ impl<'a> Act<'a> {
         let directory = self.rules.directory;
         let then: Vec<_> = directory.roles_at(self.person, self.at_ms).collect();
         let both: Vec<_> = then.iter().copied().filter(|span| span.holds_at(self.received_ms)).collect();
-        match (then.first(), both.is_empty()) {
-            (Some(span), true) => {
-                let ended = crate::time::utc(span.to_ms.unwrap_or(self.received_ms)).to_rfc3339();
+        if !both.is_empty() {
+            return Ok(both);
+        }
+        // Someone whose roles have all ended is told so, not that they never had one.
+        let spans = directory.people.get(&self.person).map_or(&[][..], |p| &p.roles);
+        match spans.iter().filter_map(|span| span.to_ms).max() {
+            Some(ended) => {
+                let ended = crate::time::utc(ended).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
                 Err(no(RefusalCode::RoleEnded).with("ended", ended))
             }
-            _ => Ok(both),
+            None => Ok(both),
         }
     }
 
@@ -182,11 +187,7 @@ impl<'a> Act<'a> {
         }
         let unknown = || no(RefusalCode::NotFound).with("what", &p.flow);
         let flow = self.policy()?.flows.get(&p.flow).ok_or_else(unknown)?;
-        let fits = match flow.subject {
-            Subject::Order => DocKind::Order,
-            Subject::Ticket => DocKind::Ticket,
-        };
-        if fits != self.doc.id().kind() {
+        if kind_of(flow.subject) != self.doc.id().kind() {
             return Err(unknown());
         }
         if p.number.trim().is_empty() {
@@ -200,8 +201,13 @@ impl<'a> Act<'a> {
         match payload {
             Payload::Step(p) => self.step(p),
             Payload::Approved(p) => {
-                self.power(Power::Approve, "批准修改")?;
-                self.proposed()?;
+                let first = self.doc.id().kind().is_money() && self.state.in_force.is_none();
+                if first {
+                    self.may_seal()?;
+                } else {
+                    self.power(Power::Approve, "批准修改")?;
+                    self.proposed()?;
+                }
                 self.seals(&p.heads)
             }
             Payload::Declined(_) => {
@@ -242,6 +248,17 @@ impl<'a> Act<'a> {
             Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
             _ => Err(no(RefusalCode::NewerApp)),
         }
+    }
+
+    /// Prices are sealed for the first time together with their order or ticket: by whoever may record
+    /// a step that seals one.
+    fn may_seal(&self) -> Verdict {
+        let policy = self.policy()?;
+        let kind = self.doc.id().kind().subject();
+        let of_kind = policy.flows.values().filter(|f| kind_of(f.subject) == kind);
+        let sealing = of_kind.flat_map(|f| &f.steps).filter(|s| s.seal);
+        let roles: Vec<Name> = sealing.flat_map(|s| s.by.iter().cloned()).collect();
+        self.one_of(&roles, "确认价格")
     }
 
     fn flow(&self) -> Result<&'a Flow, Refusal> {
@@ -371,6 +388,13 @@ impl<'a> Act<'a> {
     }
 }
 
+const fn kind_of(subject: Subject) -> DocKind {
+    match subject {
+        Subject::Order => DocKind::Order,
+        Subject::Ticket => DocKind::Ticket,
+    }
+}
+
 /// Whether a step record has the evidence, values and signature that the policy asks for.
 fn complete(rule: &StepRule, p: &Step, title: &str) -> Verdict {
     let kinds: BTreeSet<_> = p.evidence.iter().filter(|e| e.is_substantial()).map(|e| e.kind).collect();
@@ -411,10 +435,10 @@ fn bounded(payload: &Payload) -> Verdict {
     if evidence.iter().any(wordy) {
         return Err(too_large("text", limits::TEXT_CHARS_MAX));
     }
-    if let Payload::Step(p) = payload {
-        if p.values.len() > limits::EVIDENCE_MAX || p.values.values().any(|v| long(v)) {
-            return Err(too_large("values", limits::EVIDENCE_MAX));
-        }
+    if let Payload::Step(p) = payload
+        && (p.values.len() > limits::EVIDENCE_MAX || p.values.values().any(|v| long(v)))
+    {
+        return Err(too_large("values", limits::EVIDENCE_MAX));
     }
     Ok(())
 }

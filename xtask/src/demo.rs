@@ -170,6 +170,7 @@ impl Shop {
     /// Runs a person's device as a process of its own, at the made-up moment.
     fn device(&mut self, who: &str, arguments: &[&str]) -> anyhow::Result<(i32, Value)> {
         self.now += TimeDelta::minutes(1);
+        set_clock(&self.folder.join("clock"), self.now)?;
         let mut command = Command::new(built().join("gendan-field"));
         command
             .env("GENDAN_DATA", self.folder.join(who))

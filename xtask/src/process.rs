@@ -45,6 +45,7 @@ impl Relay {
             .env("GENDAN_TEST_CLOCK", clock)
             .env("GENDAN_LOG_LEVEL", "warn")
             .env("GENDAN_ATTEMPTS_PER_MINUTE", "1000")
+            .env("GENDAN_TOKEN_S", "86400")
             .stdout(Stdio::piped())
             .spawn()
             .context("the relay does not start")?;

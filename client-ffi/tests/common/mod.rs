@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use client_ffi::clock::{Clock, generator};
 use gendan_server::blob::BlobStore;
 use gendan_server::blob::memory::MemoryBlobs;
-use gendan_server::log::memory::MemoryLog;
+use gendan_server::log::KeptLog;
 use gendan_server::relay::Relay;
 use gendan_server::relay::end::RelayEnd;
 use gendan_server::relay::found::{Founding, certify, found};
@@ -69,7 +69,9 @@ impl Office {
             person_name: "周总".into(),
             role: "management".parse().expect("a valid name"),
         };
-        let log = Arc::new(MemoryLog::new(rng.random()));
+        let log = Arc::new(
+            KeptLog::open(sync_core::store::MemoryStore::new(), rng.random()).expect("an empty store opens"),
+        );
         let mut fill = |buffer: &mut [u8]| generator().fill_bytes(buffer);
         let mut clerk = Clerk { person, device, key: &key, chance: &mut fill };
         let now = Clock::real().now();

@@ -96,11 +96,11 @@ impl Session {
         if let Over::Failed(code, message) = outcome {
             tracing::info!(code, "session failed");
             // The peer may be gone already: then there is nobody to tell.
-            if let Ok(bytes) = self.encoder.encode(&Frame::Failure { code: code.into(), message }) {
-                if self.send(Message::Binary(bytes.into())).await.is_ok() {
-                    let close = CloseFrame { code: 1002, reason: code.into() };
-                    drop(self.send(Message::Close(Some(close))).await);
-                }
+            if let Ok(bytes) = self.encoder.encode(&Frame::Failure { code: code.into(), message })
+                && self.send(Message::Binary(bytes.into())).await.is_ok()
+            {
+                let close = CloseFrame { code: 1002, reason: code.into() };
+                drop(self.send(Message::Close(Some(close))).await);
             }
         }
     }

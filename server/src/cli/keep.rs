@@ -143,10 +143,10 @@ impl Found {
                 }
                 at = entry.position;
                 self.entries += 1;
-                if let crate::log::Entry::Change { doc, hash, .. } = &entry.entry {
-                    if log.position_of(*doc, *hash)? != Some(at) {
-                        self.faults.push(format!("the change at {at} is not in the index"));
-                    }
+                if let crate::log::Entry::Change { doc, hash, .. } = &entry.entry
+                    && log.position_of(*doc, *hash)? != Some(at)
+                {
+                    self.faults.push(format!("the change at {at} is not in the index"));
                 }
             }
             if logged.len() < 1_000 {

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use minicbor::{Decode, Encode};
 use sync_core::ids::{ChangeHash, DocId, Position};
-use sync_core::store::{Batch as Writes, DeviceStore, Table};
+use sync_core::store::{Batch as Writes, DeviceStore, Pairs, Table};
 use sync_core::time::UnixMs;
 
 use super::{
@@ -411,7 +411,7 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
         self.reading(|store| Ok(store.get(Table::Meta, &record_key(name))?))
     }
 
-    fn records(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    fn records(&self, prefix: &[u8]) -> Result<Pairs, LogError> {
         let stored = self.reading(|store| Ok(store.scan(Table::Meta, &record_key(prefix))?))?;
         Ok(stored.into_iter().map(|(key, value)| (key[2..].to_vec(), value)).collect())
     }

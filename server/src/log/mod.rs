@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId, Position, StoreId};
 use sync_core::refusal::Refusal;
-use sync_core::store::StoreError;
+use sync_core::store::{Pairs, StoreError};
 use sync_core::time::UnixMs;
 use sync_core::wire::frames::Resolution;
 
@@ -317,7 +317,7 @@ pub trait ChangeLog: Send + Sync {
     /// One record.
     fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>, LogError>;
     /// Records whose key begins so.
-    fn records(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError>;
+    fn records(&self, prefix: &[u8]) -> Result<Pairs, LogError>;
     /// Puts a record only where the present one is as expected; whether it did.
     fn swap_record(
         &self,

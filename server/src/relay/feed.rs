@@ -172,12 +172,13 @@ impl News<'_> {
     }
 
     fn change(&mut self, doc: DocId, bytes: &[u8]) {
-        if let Some(FeedItem::Changes { doc: last, changes }) = self.items.last_mut() {
-            if *last == doc && changes.len() < limits::PUSH_CHANGES_MAX {
-                self.size += bytes.len();
-                changes.push(bytes.to_vec().into());
-                return;
-            }
+        if let Some(FeedItem::Changes { doc: last, changes }) = self.items.last_mut()
+            && *last == doc
+            && changes.len() < limits::PUSH_CHANGES_MAX
+        {
+            self.size += bytes.len();
+            changes.push(bytes.to_vec().into());
+            return;
         }
         self.push(FeedItem::Changes { doc, changes: vec![bytes.to_vec().into()] });
     }

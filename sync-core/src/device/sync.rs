@@ -32,8 +32,11 @@ pub(super) struct Session {
     /// Outbox entries up to here were pushed on this connection.
     pushed: u64,
     next_push: u64,
-    /// Documents that were asked for on this connection, so that each is asked for once.
-    asked: BTreeSet<DocId>,
+    /// Documents that were asked for on this connection, so that each is asked for once; true once
+    /// they have come.
+    asked: BTreeMap<DocId, bool>,
+    /// The feed was read up to here; the cursor follows once everything that was asked for has come.
+    reached: Position,
     refused: Option<Refusal>,
 }
 
@@ -90,7 +93,7 @@ impl<S: DeviceStore> Device<S> {
     pub fn handle(&mut self, frame: Frame, now: &Now) -> Result<Vec<Frame>, DeviceError> {
         match frame {
             Frame::Welcome(welcome) => self.welcome(&welcome, now),
-            Frame::Feed(feed) => self.feed(feed, now),
+            Frame::Feed(feed) => self.feed(feed),
             Frame::Verdicts(verdicts) => self.verdicts(verdicts, now),
             Frame::Agreement { agree } => {
                 self.session.agreed = Some(agree);
@@ -160,18 +163,25 @@ impl<S: DeviceStore> Device<S> {
         frames.push(Frame::Push(push));
     }
 
-    fn feed(&mut self, feed: Feed, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+    fn feed(&mut self, feed: Feed) -> Result<Vec<Frame>, DeviceError> {
         let mut frames = Vec::new();
         for item in feed.items {
-            frames.extend(self.item(item, now)?);
+            frames.extend(self.item(item)?);
         }
-        self.link.cursor = self.link.cursor.max(feed.upto);
-        self.shelf.commit(self.link_batch(), [])?;
-        self.session.caught_up = !feed.more;
+        self.session.reached = self.session.reached.max(feed.upto);
+        let complete = self.session.asked.values().all(|came| *came);
+        if complete {
+            self.link.cursor = self.link.cursor.max(self.session.reached);
+            self.shelf.commit(self.link_batch(), [])?;
+        }
+        self.session.caught_up = complete && !feed.more;
         Ok(frames)
     }
 
-    fn item(&mut self, item: FeedItem, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+    fn item(&mut self, item: FeedItem) -> Result<Vec<Frame>, DeviceError> {
+        if let FeedItem::Snapshot { doc, .. } | FeedItem::Forget { doc } = &item {
+            self.session.asked.entry(*doc).and_modify(|came| *came = true);
+        }
         match item {
             FeedItem::Snapshot { doc, bytes } => self.snapshot(doc, &bytes)?,
             FeedItem::Changes { doc, changes } => return self.changes(doc, changes),
@@ -180,7 +190,6 @@ impl<S: DeviceStore> Device<S> {
             FeedItem::Policy { version, hash, bytes } => self.policy(version, hash, &bytes)?,
             FeedItem::Need { doc } => return self.everything(doc),
         }
-        let _ = now;
         Ok(Vec::new())
     }
 
@@ -235,7 +244,11 @@ impl<S: DeviceStore> Device<S> {
     }
 
     fn need(&mut self, doc: DocId) -> Vec<Frame> {
-        if self.session.asked.insert(doc) { vec![Frame::Need(Need { doc })] } else { Vec::new() }
+        if self.session.asked.contains_key(&doc) {
+            return Vec::new();
+        }
+        self.session.asked.insert(doc, false);
+        vec![Frame::Need(Need { doc })]
     }
 
     /// A document leaves the scope: it goes once what was said about it has reached the relay.
@@ -321,10 +334,8 @@ impl<S: DeviceStore> Device<S> {
             // What is refused only for building on a refused one is said again, not held.
             if held.iter().any(|(_, r)| r.code != RefusalCode::DependencyMissing) {
                 held.retain(|(_, r)| r.code != RefusalCode::DependencyMissing);
-                self.refuse(doc, &held, now)?;
-            } else {
-                self.refuse(doc, &held, now)?;
             }
+            self.refuse(doc, &held, now)?;
         }
         for doc in touched {
             self.leave(doc)?;

@@ -101,7 +101,7 @@ fn cancellations(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Cla
         settled: None,
     };
     // One clash for the furthest thing that was done: settling it settles the cancellation.
-    state.steps.iter().filter(physical).filter(apart).next_back().map(clash).into_iter().collect()
+    state.steps.iter().filter(physical).rfind(apart).map(clash).into_iter().collect()
 }
 
 fn twice(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {

@@ -14,7 +14,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sync_core::command::Command;
 use sync_core::device::record::Identity;
-use sync_core::device::{Device, DeviceError, Performed};
+use sync_core::device::{Chance, Device, DeviceError, Performed};
 use sync_core::fact::keys::SecretKey;
 use sync_core::ids::{CompanyId, DeviceId, PersonId, StoreId};
 use sync_core::policy::model::Policy;
@@ -57,7 +57,7 @@ pub struct World {
 /// 2026-11-23 08:00 in Shanghai.
 const START_MS: i64 = 1_795_392_000_000;
 
-fn chance(seed: u64) -> Box<dyn FnMut(&mut [u8]) + Send> {
+fn chance(seed: u64) -> Chance {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     Box::new(move |buffer| rng.fill_bytes(buffer))
 }

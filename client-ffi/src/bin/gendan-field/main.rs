@@ -44,6 +44,7 @@ Environment: GENDAN_CA=FILE trusts more certificates (PEM). For demonstrations o
 GENDAN_CLOCK=UNIX_MS lives at that moment, GENDAN_CLOCK_OFFSET_MS=N sets the wall clock wrong by N.";
 
 #[derive(clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "parsed once for each process")]
 enum Work {
     /// 登记设备 — enrol this folder with the office's one-time code.
     Enrol {
