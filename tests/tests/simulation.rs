@@ -1,5 +1,7 @@
 //! A handful of devices and a relay, from one seed.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use gendan_tests::simulation::world::{World, small_policy};

@@ -20,10 +20,22 @@ impl Test {
     pub fn run(self) -> anyhow::Result<()> {
         if !self.quick {
             run("cargo", &["fmt", "--all", "--check"])?;
-            run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+            run(
+                "cargo",
+                &[
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--features",
+                    "client-ffi/cli",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+            )?;
         }
         nextest()?;
-        run("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"])?;
+        run("cargo", &["nextest", "run", "--workspace", "--features", "client-ffi/cli", "--no-fail-fast"])?;
         if !self.quick {
             documentation()?;
             licences()?;
@@ -59,6 +71,7 @@ fn documentation() -> anyhow::Result<()> {
 /// Licences and sources; advisories need a database from outside that is not reached here.
 fn licences() -> anyhow::Result<()> {
     installed("deny", "cargo-deny")?;
+    run("cargo", &["fetch", "--locked"])?;
     run("cargo", &["deny", "--offline", "check", "licenses", "bans", "sources"])
 }
 
