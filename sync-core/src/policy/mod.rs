@@ -1,4 +1,7 @@
 //! Policies: parse, check, publish, calendar, deadlines, judge.
 
 pub mod model;
+
+pub mod check;
+
 pub mod publish;

@@ -1,0 +1,538 @@
+//! Reading a policy from TOML and checking that it can be worked by.
+//!
+//! In: TOML text of at most [`limits::POLICY_BYTES_MAX`] bytes, written by a person of the company. Out:
+//! the [`Policy`], or every [`PolicyFault`] found (at most [`limits::POLICY_FAULTS_MAX`]), each with a
+//! stable code, the path of the value, its line where it came from text, and words in Chinese and
+//! English. Text that is no TOML, or a value of the wrong kind, is told alone: the rest cannot be read.
+//!
+//! Invariants of a checked policy: every role, step and window that is named exists; a step comes after
+//! earlier ones only, so that every flow can be walked to a closing step; amounts, time zone and currency
+//! parse; there is working time; and somebody may add people and publish the next policy.
+//!
+//! Deliberately not here: whether a rule is wise or lawful, and any judging.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use toml::de::{DeTable, DeValue};
+
+use super::model::{Flow, Policy, Power, Rule, RuleForm, Step, Subject, Words};
+use crate::ids::Name;
+use crate::limits;
+use crate::money::{Currency, Money};
+use crate::refusal::Lang;
+
+/// The policies that a company may start from: name and TOML.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("furniture", include_str!("../../profiles/furniture.toml")),
+    ("service-centre", include_str!("../../profiles/service-centre.toml")),
+    ("general", include_str!("../../profiles/general.toml")),
+];
+
+/// The TOML of the shipped policy of this name.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, toml)| *toml)
+}
+
+macro_rules! faults {
+    ($( $code:ident $text:literal $zh:literal $en:literal; )*) => {
+        /// What is wrong with a policy. The text is stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FaultCode { $( #[doc = $en] $code, )* }
+        impl FaultCode {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[ $( Self::$code, )* ];
+            /// The stable code as text.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$code => $text, )* }
+            }
+            /// The words, with `{found}` still in braces.
+            pub const fn template(self, lang: Lang) -> &'static str {
+                match (self, lang) { $( (Self::$code, Lang::Zh) => $zh, (Self::$code, Lang::En) => $en, )* }
+            }
+        }
+    };
+}
+
+faults! {
+    TooLarge "too_large" "制度太大:最多{found}字节。" "The policy is too large: at most {found} bytes.";
+    Unreadable "unreadable" "读不懂:{found}" "Cannot be read: {found}";
+    UnknownKey "unknown_key" "没有「{found}」这一项。" "There is no key \"{found}\" here.";
+    UnknownRole "unknown_role" "没有「{found}」这个岗位。" "There is no role \"{found}\".";
+    UnknownStep "unknown_step" "没有「{found}」这一步。" "There is no step \"{found}\".";
+    UnknownWindow "unknown_window" "没有「{found}」这个时段。" "There is no window \"{found}\".";
+    StepsApart "steps_apart" "规则的各步不在同一个流程里。" "No single flow has all the steps of this rule.";
+    NotEarlier "not_earlier" "「{found}」须排在这一步之前。" "\"{found}\" must stand earlier than this step.";
+    Nobody "nobody" "没有写由谁来做。" "Nobody is named who may do this.";
+    NoClosing "no_closing" "流程没有完结的一步。" "The flow has no step that closes it.";
+    WrongSubject "wrong_subject" "只有流程「order」才是订单流程。" "The flow \"order\", and no other, is a flow of orders.";
+    IdTwice "id_twice" "「{found}」出现了两次。" "\"{found}\" stands twice.";
+    BadTimezone "bad_timezone" "没有「{found}」这个时区。" "There is no time zone \"{found}\".";
+    BadCurrency "bad_currency" "「{found}」不是货币代码。" "\"{found}\" is not a currency code.";
+    BadAmount "bad_amount" "「{found}」不是金额。" "\"{found}\" is not an amount above zero.";
+    BadPeriod "bad_period" "开始须早于结束,且不得与前一段重叠。" "It must start before it ends, and after the one before it.";
+    BadMonthDays "bad_month_days" "每月日期须在1至31之间,先小后大。" "Days of the month go from 1 to 31, the smaller first.";
+    NoWorkingTime "no_working_time" "日历没有工作时间。" "The calendar has no working time.";
+    OutOfRange "out_of_range" "「{found}」超出范围。" "\"{found}\" is out of range.";
+    NoWords "no_words" "中英文都要写,不得过长。" "Words are needed in both languages, and not too long.";
+    NoClause "no_clause" "没有写出处。" "The clause it comes from is missing.";
+    NothingToJudge "nothing_to_judge" "规则要用「{found}」,制度里却没有。" "The rule needs {found}, and the policy has none.";
+    PowerMissing "power_missing" "没有岗位有「{found}」的权限。" "No role has the power \"{found}\".";
+}
+
+/// One fault of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct PolicyFault {
+    /// What is wrong.
+    pub code: FaultCode,
+    /// Where, such as `flows.order.steps[3].after`; empty for the whole.
+    pub path: String,
+    /// The line of the TOML, counted from 1; none for a published policy.
+    pub line: Option<usize>,
+    /// What was found, cut to a readable length.
+    pub found: String,
+}
+
+impl PolicyFault {
+    fn new(code: FaultCode, path: impl Into<String>, found: &str) -> Self {
+        Self { code, path: path.into(), line: None, found: found.chars().take(120).collect() }
+    }
+    /// The words for people.
+    pub fn words(&self, lang: Lang) -> String {
+        self.code.template(lang).replace("{found}", &self.found)
+    }
+}
+impl fmt::Display for PolicyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        write!(f, "{} [{}]", self.words(Lang::En), self.code.as_str())
+    }
+}
+
+impl Policy {
+    /// Reads and checks a policy.
+    ///
+    /// # Errors
+    /// All its faults in the order of the text; never an empty list.
+    pub fn parse(toml: &str) -> Result<Self, Vec<PolicyFault>> {
+        if toml.len() > limits::POLICY_BYTES_MAX {
+            return Err(vec![too_large()]);
+        }
+        let unreadable = |error: toml::de::Error| {
+            let line = error.span().map(|span| line_of(toml, span.start));
+            vec![PolicyFault { line, ..PolicyFault::new(FaultCode::Unreadable, "", error.message()) }]
+        };
+        let table = DeTable::parse(toml).map_err(unreadable)?;
+        let policy: Self = toml::from_str(toml).map_err(unreadable)?;
+        let mut faults = unknown_rule_keys(table.get_ref());
+        faults.extend(policy.faults());
+        for fault in &mut faults {
+            fault.line = offset_of(table.get_ref(), &fault.path).map(|at| line_of(toml, at));
+        }
+        faults.sort_by_key(|fault| fault.line);
+        faults.truncate(limits::POLICY_FAULTS_MAX);
+        if faults.is_empty() { Ok(policy) } else { Err(faults) }
+    }
+
+    /// The faults of a policy that was read, without lines; empty when it can be worked by.
+    pub fn faults(&self) -> Vec<PolicyFault> {
+        let steps = self.flows.values().flat_map(|flow| &flow.steps).map(|step| &step.id).collect();
+        let mut check = Check { policy: self, steps, faults: Vec::new() };
+        check.whole();
+        check.calendar();
+        check.roles();
+        for (name, flow) in &self.flows {
+            check.flow(name, flow);
+        }
+        check.tables();
+        for (at, rule) in self.rules.iter().enumerate() {
+            check.rule(&format!("rules[{at}]"), rule);
+        }
+        check.faults.truncate(limits::POLICY_FAULTS_MAX);
+        check.faults
+    }
+}
+
+fn too_large() -> PolicyFault {
+    PolicyFault::new(FaultCode::TooLarge, "", &limits::POLICY_BYTES_MAX.to_string())
+}
+
+/// The line, counted from 1, of a byte offset.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// Where the text of a path stands; of its nearest ancestor where the value itself was left out.
+fn offset_of(table: &DeTable<'_>, path: &str) -> Option<usize> {
+    let mut segments = path.split(['.', '[']).map(|part| part.trim_end_matches(']'));
+    let (key, value) = table.get_key_value(segments.next()?)?;
+    let (mut offset, mut value) = (key.span().start, value);
+    for segment in segments {
+        match value.get_ref() {
+            DeValue::Table(inner) => {
+                let Some((key, next)) = inner.get_key_value(segment) else { break };
+                (offset, value) = (key.span().start, next);
+            }
+            DeValue::Array(inner) => {
+                let Some(next) = segment.parse().ok().and_then(|at: usize| inner.get(at)) else { break };
+                (offset, value) = (next.span().start, next);
+            }
+            _ => break,
+        }
+    }
+    Some(offset)
+}
+
+/// Keys of rules that their form does not have: they would be passed over in silence otherwise.
+fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
+    let Some(DeValue::Array(rules)) = table.get("rules").map(|rules| rules.get_ref()) else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let DeValue::Table(rule) = rule.get_ref() else { continue };
+        let form = rule.get("form").and_then(|form| form.get_ref().as_str()).unwrap_or_default();
+        let own: &[&str] = match form {
+            "outside-window" => &["step", "window", "amount"],
+            "lead-time" => &["step", "amount"],
+            "reminder" => &["step", "remind", "amount"],
+            "within" => &["from", "until", "days", "amount", "doubling", "excused_by"],
+            "mistake" => &["step", "once", "each_item_after"],
+            "urgency" => &["response", "resolution", "escalate_to"],
+            _ => continue,
+        };
+        for key in rule.keys().map(|key| key.get_ref().as_ref()) {
+            if !own.contains(&key) && !["id", "title", "about", "clause", "form"].contains(&key) {
+                faults.push(PolicyFault::new(FaultCode::UnknownKey, format!("rules[{at}].{key}"), key));
+            }
+        }
+    }
+    faults
+}
+
+/// A check under way.
+struct Check<'p> {
+    policy: &'p Policy,
+    steps: BTreeSet<&'p Name>,
+    faults: Vec<PolicyFault>,
+}
+
+impl<'p> Check<'p> {
+    fn fault(&mut self, code: FaultCode, path: impl Into<String>, found: &str) {
+        if self.faults.len() < limits::POLICY_FAULTS_MAX {
+            self.faults.push(PolicyFault::new(code, path, found));
+        }
+    }
+    fn unless(&mut self, ok: bool, code: FaultCode, path: impl Into<String>, found: &str) {
+        if !ok {
+            self.fault(code, path, found);
+        }
+    }
+    fn words(&mut self, path: &str, words: &Words) {
+        let good = |text: &str| !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX;
+        self.unless(good(&words.zh) && good(&words.en), FaultCode::NoWords, path, "");
+    }
+    fn clause(&mut self, path: &str, clause: &str) {
+        self.unless(!clause.trim().is_empty(), FaultCode::NoClause, format!("{path}.clause"), "");
+    }
+    fn said(&mut self, path: &str, title: &Words, clause: &str) {
+        self.words(&format!("{path}.title"), title);
+        self.clause(path, clause);
+    }
+    fn count(&mut self, path: String, least: u32, count: u32) {
+        let ok = (least..=limits::POLICY_COUNT_MAX).contains(&count);
+        self.unless(ok, FaultCode::OutOfRange, path, &count.to_string());
+    }
+    fn roles_exist(&mut self, path: &str, names: &[Name]) {
+        for (at, name) in names.iter().enumerate() {
+            let known = self.policy.roles.contains_key(name);
+            self.unless(known, FaultCode::UnknownRole, format!("{path}[{at}]"), name.as_str());
+        }
+    }
+    fn once<'a>(&mut self, path: &str, names: impl Iterator<Item = &'a Name>) {
+        let mut seen = BTreeSet::new();
+        for (at, name) in names.enumerate() {
+            self.unless(seen.insert(name), FaultCode::IdTwice, format!("{path}[{at}]"), name.as_str());
+        }
+    }
+    fn amount(&mut self, path: String, amount: Option<&String>) {
+        let Some(text) = amount else { return };
+        let currency = Currency::parse(&self.policy.currency).unwrap_or(Currency::CNY);
+        let good = Money::parse(text, currency).is_ok_and(|money| money.minor > 0);
+        self.unless(good, FaultCode::BadAmount, path, text);
+    }
+
+    fn whole(&mut self) {
+        let policy = self.policy;
+        let mut bytes = Vec::new();
+        let written = ciborium::into_writer(policy, &mut bytes);
+        // Sixteen bytes are more than the head of the published form takes.
+        if written.is_err() || bytes.len() + 16 > limits::POLICY_BYTES_MAX {
+            self.faults.push(too_large());
+        }
+        self.words("title", &policy.title);
+        let currency = Currency::parse(&policy.currency);
+        self.unless(currency.is_ok(), FaultCode::BadCurrency, "currency", &policy.currency);
+        let zone = policy.timezone.parse::<chrono_tz::Tz>();
+        self.unless(zone.is_ok(), FaultCode::BadTimezone, "timezone", &policy.timezone);
+        self.count("review_months".into(), 1, policy.review_months);
+    }
+
+    fn calendar(&mut self) {
+        let calendar = &self.policy.calendar;
+        let idle = calendar.days.is_empty() || calendar.hours.is_empty();
+        self.unless(!idle, FaultCode::NoWorkingTime, "calendar", "");
+        let mut before = None;
+        for (at, period) in calendar.hours.iter().enumerate() {
+            let ok = period.from < period.to && before.is_none_or(|end| end <= period.from);
+            self.unless(ok, FaultCode::BadPeriod, format!("calendar.hours[{at}]"), "");
+            before = Some(period.to);
+        }
+        self.clause("calendar", &calendar.clause);
+    }
+
+    fn roles(&mut self) {
+        for (name, role) in &self.policy.roles {
+            self.words(&format!("roles.{name}.title"), &role.title);
+        }
+        for (power, text) in [(Power::People, "people"), (Power::Policy, "policy")] {
+            let held = self.policy.roles.values().any(|role| role.may.contains(&power));
+            self.unless(held, FaultCode::PowerMissing, "roles", text);
+        }
+    }
+
+    fn flow(&mut self, name: &Name, flow: &'p Flow) {
+        let path = format!("flows.{name}");
+        self.said(&path, &flow.title, &flow.clause);
+        let fits = (flow.subject == Subject::Order) == (*name == "order");
+        self.unless(fits, FaultCode::WrongSubject, format!("{path}.subject"), "");
+        self.unless(!flow.opened_by.is_empty(), FaultCode::Nobody, format!("{path}.opened_by"), "");
+        self.roles_exist(&format!("{path}.opened_by"), &flow.opened_by);
+        let closes = flow.steps.iter().any(|step| step.closes);
+        self.unless(closes, FaultCode::NoClosing, format!("{path}.steps"), "");
+        self.once(&format!("{path}.steps"), flow.steps.iter().map(|step| &step.id));
+        let own: BTreeSet<_> = flow.steps.iter().map(|step| &step.id).collect();
+        let mut earlier = BTreeSet::new();
+        for (at, step) in flow.steps.iter().enumerate() {
+            self.step(&format!("{path}.steps[{at}]"), step, &own, &earlier);
+            earlier.insert(&step.id);
+        }
+    }
+
+    fn step(&mut self, path: &str, step: &Step, own: &BTreeSet<&Name>, earlier: &BTreeSet<&Name>) {
+        self.said(path, &step.title, &step.clause);
+        self.unless(!step.by.is_empty(), FaultCode::Nobody, format!("{path}.by"), "");
+        self.roles_exist(&format!("{path}.by"), &step.by);
+        self.once(&format!("{path}.values"), step.values.iter());
+        for (at, name) in step.after.iter().enumerate() {
+            let code = if own.contains(name) { FaultCode::NotEarlier } else { FaultCode::UnknownStep };
+            self.unless(earlier.contains(name), code, format!("{path}.after[{at}]"), name.as_str());
+        }
+    }
+
+    fn tables(&mut self) {
+        let policy = self.policy;
+        for (name, material) in &policy.materials {
+            let path = format!("materials.{name}");
+            self.said(&path, &material.title, &material.clause);
+            self.count(format!("{path}.lead_days"), 0, material.lead_days);
+        }
+        for (name, urgency) in &policy.urgencies {
+            let path = format!("urgencies.{name}");
+            self.said(&path, &urgency.title, &urgency.clause);
+            self.count(format!("{path}.response_hours"), 1, urgency.response_hours);
+            self.count(format!("{path}.resolution_hours"), urgency.response_hours, urgency.resolution_hours);
+        }
+        for (name, window) in &policy.windows {
+            let path = format!("windows.{name}");
+            self.said(&path, &window.title, &window.clause);
+            self.unless(window.from < window.to, FaultCode::BadPeriod, format!("{path}.from"), "");
+            let ok = window.days_of_month.is_none_or(|(a, b)| 1 <= a && a <= b && b <= 31);
+            self.unless(ok, FaultCode::BadMonthDays, format!("{path}.days_of_month"), "");
+        }
+        for (table, words) in [("causes", &policy.causes), ("survey", &policy.survey)] {
+            for (name, words) in words {
+                self.words(&format!("{table}.{name}"), words);
+            }
+        }
+        self.once("penalties", policy.penalties.iter().map(|grade| &grade.id));
+        for (at, grade) in policy.penalties.iter().enumerate() {
+            self.said(&format!("penalties[{at}]"), &grade.title, &grade.clause);
+        }
+        self.once("rules", policy.rules.iter().map(|rule| &rule.id));
+    }
+
+    fn rule(&mut self, path: &str, rule: &Rule) {
+        let policy = self.policy;
+        self.said(path, &rule.title, &rule.clause);
+        self.roles_exist(&format!("{path}.about"), &rule.about);
+        let mut known = true;
+        for (key, name) in rule.form.steps() {
+            let found = self.steps.contains(name);
+            self.unless(found, FaultCode::UnknownStep, format!("{path}.{key}"), name.as_str());
+            known &= found;
+        }
+        let together = !known || policy.flows.values().any(|flow| rule.concerns(flow));
+        self.unless(together, FaultCode::StepsApart, path, "");
+        match &rule.form {
+            RuleForm::OutsideWindow { window, amount, .. } => {
+                let found = policy.windows.contains_key(window);
+                self.unless(found, FaultCode::UnknownWindow, format!("{path}.window"), window.as_str());
+                self.amount(format!("{path}.amount"), amount.as_ref());
+            }
+            RuleForm::LeadTime { amount, .. } | RuleForm::Reminder { amount, .. } => {
+                let some = !policy.materials.is_empty();
+                self.unless(some, FaultCode::NothingToJudge, format!("{path}.form"), "materials");
+                self.amount(format!("{path}.amount"), amount.as_ref());
+            }
+            RuleForm::Within { days, amount, .. } => {
+                self.count(format!("{path}.days"), 0, *days);
+                self.amount(format!("{path}.amount"), amount.as_ref());
+            }
+            RuleForm::Mistake { once, each_item_after, .. } => {
+                self.amount(format!("{path}.once"), once.as_ref());
+                for (step, amount) in each_item_after {
+                    self.amount(format!("{path}.each_item_after.{step}"), Some(amount));
+                }
+            }
+            RuleForm::Urgency { escalate_to, .. } => {
+                let some = !policy.urgencies.is_empty();
+                self.unless(some, FaultCode::NothingToJudge, format!("{path}.form"), "urgencies");
+                let found = policy.roles.contains_key(escalate_to);
+                let path = format!("{path}.escalate_to");
+                self.unless(found, FaultCode::UnknownRole, path, escalate_to.as_str());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The general profile with one piece of its text replaced.
+    fn changed(old: &str, new: &str) -> String {
+        let toml = shipped("general").unwrap();
+        assert!(toml.contains(old), "{old}");
+        toml.replacen(old, new, 1)
+    }
+    fn added(text: &str) -> String {
+        format!("{}\n{text}", shipped("general").unwrap())
+    }
+    fn rule(form: &str) -> String {
+        added(&format!(
+            "[[rules]]\nid = \"x\"\ntitle = {{ zh = \"规\", en = \"rule\" }}\nclause = \"t\"\n{form}\n"
+        ))
+    }
+
+    #[test]
+    fn every_shipped_policy_checks_clean_under_its_own_name() {
+        for (name, toml) in SHIPPED {
+            let policy = Policy::parse(toml).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
+            assert_eq!(policy.name, *name);
+        }
+        assert_eq!(shipped("nonesuch"), None);
+    }
+
+    #[test]
+    fn every_fault_code_is_told_of_a_policy_that_has_the_fault() {
+        use FaultCode::*;
+        let window = "[windows.w]\ntitle = { zh = \"时段\", en = \"w\" }\nclause = \"t\"\n";
+        let cases = [
+            (TooLarge, "#".repeat(limits::POLICY_BYTES_MAX + 1)),
+            (Unreadable, changed("currency = \"CNY\"", "currency = ")),
+            (Unreadable, changed("review_months = 12", "review_months = \"many\"")),
+            (Unreadable, changed("review_months = 12", "review_month = 12")),
+            (UnknownKey, changed("escalate_to", "amout = \"5\"\nescalate_to")),
+            (UnknownRole, changed("by = [\"sales\"]", "by = [\"salse\"]")),
+            (UnknownRole, changed("escalate_to = \"management\"", "escalate_to = \"boss\"")),
+            (UnknownStep, changed("after = [\"handed-in\"]", "after = [\"handed-out\"]")),
+            (UnknownStep, changed("response = \"recorded\"", "response = \"heard\"")),
+            (UnknownWindow, rule("form = \"outside-window\"\nstep = \"opened\"\nwindow = \"w\"")),
+            (StepsApart, rule("form = \"within\"\nfrom = \"placed\"\nuntil = \"answered\"\ndays = 1")),
+            (NotEarlier, changed("after = [\"handed-in\"]", "after = [\"settled\"]")),
+            (NotEarlier, changed("after = [\"handed-in\"]", "after = [\"reviewed\"]")),
+            (Nobody, changed("by = [\"sales\"]", "by = []")),
+            (NoClosing, changed("closes = true", "closes = false")),
+            (WrongSubject, changed("subject = \"order\"", "subject = \"ticket\"")),
+            (IdTwice, changed("id = \"placed\"", "id = \"reviewed\"")),
+            (BadTimezone, changed("Asia/Shanghai", "Asia/Atlantis")),
+            (BadCurrency, changed("CNY", "yuan")),
+            (BadAmount, rule("form = \"mistake\"\nstep = \"placed\"\nonce = \"fifty\"")),
+            (BadAmount, rule("form = \"mistake\"\nstep = \"placed\"\nonce = \"-50\"")),
+            (BadPeriod, added(&format!("{window}from = \"18:00:00\"\nto = \"17:00:00\""))),
+            (BadPeriod, changed("from = \"13:00:00\"", "from = \"11:00:00\"")),
+            (
+                BadMonthDays,
+                added(&format!("{window}from = \"01:00:00\"\nto = \"02:00:00\"\ndays_of_month = [20, 15]")),
+            ),
+            (NoWorkingTime, changed("[\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\"]", "[]")),
+            (OutOfRange, changed("review_months = 12", "review_months = 4000000000")),
+            (NoWords, changed("zh = \"通用\"", "zh = \" \"")),
+            (NoClause, changed("clause = \"general\"", "clause = \"\"")),
+            (NothingToJudge, rule("form = \"lead-time\"\nstep = \"placed\"")),
+            (PowerMissing, changed("\"policy\", ", "")),
+        ];
+        for (code, toml) in &cases {
+            let faults = Policy::parse(toml).expect_err(code.as_str());
+            let fault = faults.iter().find(|fault| fault.code == *code);
+            let fault = fault.unwrap_or_else(|| panic!("{code:?} not in {faults:?}"));
+            assert_eq!(fault.line.is_some(), *code != TooLarge, "{fault}");
+            assert!(!fault.words(Lang::Zh).contains('{') && !fault.words(Lang::En).contains('{'));
+        }
+        for code in FaultCode::ALL {
+            assert!(cases.iter().any(|(shown, _)| shown == code), "{code:?} is not shown");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_each_with_its_line() {
+        let toml = changed("CNY", "yuan").replace("[\"reviewed\"]", "[\"reviewd\"]");
+        let faults = Policy::parse(&toml).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|f| (f.code.as_str(), f.path.as_str())).collect();
+        assert_eq!(told, [("bad_currency", "currency"), ("unknown_step", "flows.order.steps[2].after[0]")]);
+        for (fault, text) in faults.iter().zip(["currency = \"yuan\"", "after = [\"reviewd\"]"]) {
+            assert_eq!(toml.lines().nth(fault.line.unwrap() - 1), Some(text));
+        }
+    }
+
+    #[test]
+    fn the_number_of_faults_told_is_bounded() {
+        let toml = changed("by = [\"sales\"]", &format!("by = [{}]", "\"x\", ".repeat(20_000)));
+        assert_eq!(Policy::parse(&toml).unwrap_err().len(), limits::POLICY_FAULTS_MAX);
+    }
+
+    #[test]
+    fn the_furniture_policy_says_every_number_of_its_section() {
+        let policy = Policy::parse(shipped("furniture").unwrap()).unwrap();
+        let form = |id: &str| &policy.rules.iter().find(|rule| rule.id == *id).unwrap().form;
+        let shown: Vec<_> = policy.rules.iter().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(shown.len(), 9);
+        let RuleForm::Within { days, amount, doubling, excused_by, .. } = form("late-fetch") else {
+            panic!("another form")
+        };
+        assert_eq!((*days, amount.as_deref(), *doubling), (3, Some("10"), true));
+        assert_eq!(excused_by.as_ref().map(Name::as_str), Some("overbooked"));
+        let RuleForm::Mistake { each_item_after, .. } = form("wrong-order") else { panic!("another form") };
+        let each: Vec<_> = each_item_after.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(each, [("delivery-note", "30"), ("fetched", "50")]);
+        assert_eq!((policy.materials["panel"].lead_days, policy.materials["solid"].lead_days), (5, 10));
+        assert_eq!(policy.windows["returns"].days_of_month, Some((15, 20)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_check_panic(text in ".{0,400}", at in 0usize..4_000) {
+            let toml = shipped("general").unwrap();
+            let cut = toml.floor_char_boundary(at);
+            let told = Policy::parse(&format!("{}{text}{}", &toml[..cut], &toml[cut..]));
+            prop_assert!(told.is_ok() || told.is_err_and(|faults| !faults.is_empty()));
+        }
+    }
+}
