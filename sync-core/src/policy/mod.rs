@@ -2,6 +2,8 @@
 
 pub mod model;
 
+pub mod fault;
+
 pub mod check;
 
 pub mod publish;

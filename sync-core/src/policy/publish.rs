@@ -9,7 +9,7 @@
 //! whether the bytes are the only encoding of their policy — the hash names bytes, and a policy published
 //! by an earlier release must open under a model that has gained fields.
 
-use super::check::PolicyFault;
+use super::fault::PolicyFault;
 use super::model::Policy;
 use crate::ids::BlobHash;
 use crate::limits;
