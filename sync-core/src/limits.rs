@@ -27,6 +27,12 @@ pub const EVIDENCE_MAX: usize = 40;
 pub const BLOB_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Bytes of a policy as TOML and as published CBOR.
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Faults told of one policy; the rest wait until these are mended.
+pub const POLICY_FAULTS_MAX: usize = 100;
+/// Levels of arrays and maps within a published policy.
+pub const POLICY_DEPTH_MAX: usize = 32;
+/// Days, hours or months that a policy may count in one place.
+pub const POLICY_COUNT_MAX: u32 = 3_660;
 /// Heads that a seal or a document may name.
 pub const HEADS_MAX: usize = 64;
 /// Characters of a name such as a role, step or flow.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use sync_core::policy::check;
+use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use utoipa::ToSchema;
 
@@ -51,9 +51,9 @@ pub async fn publish(
     Office(person): Office,
     body: String,
 ) -> Result<Json<PolicyView>, Problem> {
-    let policy = check::parse(&body).map_err(|faults| {
-        let zh: Vec<String> = faults.iter().map(|f| f.text(sync_core::refusal::Lang::Zh)).collect();
-        let en: Vec<String> = faults.iter().map(|f| f.text(sync_core::refusal::Lang::En)).collect();
+    let policy = Policy::parse(&body).map_err(|faults| {
+        let zh: Vec<String> = faults.iter().map(|f| f.words(sync_core::refusal::Lang::Zh)).collect();
+        let en: Vec<String> = faults.iter().map(|f| f.words(sync_core::refusal::Lang::En)).collect();
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid", zh.join("\n"), en.join("\n"))
     })?;
     as_clerk(app, person, move |app, clerk| {

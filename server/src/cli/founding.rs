@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use sync_core::ids::PersonId;
 use sync_core::policy::check;
+use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 
 use super::Context;
@@ -45,10 +46,10 @@ impl Init {
             bail!(
                 "there is no profile {:?}; shipped are: {}",
                 self.profile,
-                check::shipped_names().join(", ")
+                check::SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
             );
         };
-        let policy = check::parse(toml)
+        let policy = Policy::parse(toml)
             .map_err(|faults| anyhow::anyhow!("the shipped profile has faults: {faults:?}"))?;
         let role = self.role.parse().context("--role")?;
         if !policy.roles.contains_key(&role) {

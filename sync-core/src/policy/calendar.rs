@@ -103,7 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn centre() -> Policy {
-        let mut policy = check::parse(check::shipped("service-centre").unwrap()).unwrap();
+        let mut policy = Policy::parse(check::shipped("service-centre").unwrap()).unwrap();
         policy.calendar.holidays.insert("2026-10-01".parse().unwrap());
         policy.calendar.extra_days.insert("2026-10-10".parse().unwrap());
         policy

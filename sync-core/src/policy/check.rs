@@ -1,270 +1,456 @@
-//! Checking a policy: every fault at once, each with its place, a stable code and words.
+//! Reading a policy from TOML and checking that it can be worked by.
+//!
+//! In: TOML text of at most [`limits::POLICY_BYTES_MAX`] bytes, written by a person of the company. Out:
+//! the [`Policy`], or every [`PolicyFault`] found (at most [`limits::POLICY_FAULTS_MAX`]), each with a
+//! stable code, the path of the value, its line where it came from text, and words in Chinese and
+//! English. Text that is no TOML, or a value of the wrong kind, is told alone: the rest cannot be read.
+//!
+//! Invariants of a checked policy: every role, step and window that is named exists; a step comes after
+//! earlier ones only, so that every flow can be walked to a closing step; amounts, time zone and currency
+//! parse; there is working time; and somebody may add people and publish the next policy.
+//!
+//! Deliberately not here: whether a rule is wise or lawful, and any judging.
 
 use std::collections::BTreeSet;
 
-use super::model::{Flow, Policy, RuleForm};
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{FaultCode, PolicyFault};
+use super::model::{Flow, Policy, Power, Rule, RuleForm, Step, Subject, Words};
 use crate::ids::Name;
 use crate::limits;
 use crate::money::{Currency, Money};
-use crate::refusal::Lang;
 
-/// The shipped profiles by name.
-const SHIPPED: [(&str, &str); 2] = [
+/// The policies that a company may start from: name and TOML.
+pub const SHIPPED: &[(&str, &str)] = &[
     ("furniture", include_str!("../../profiles/furniture.toml")),
     ("service-centre", include_str!("../../profiles/service-centre.toml")),
+    ("general", include_str!("../../profiles/general.toml")),
 ];
 
-/// The TOML of a shipped profile.
+/// The TOML of the shipped policy of this name.
 pub fn shipped(name: &str) -> Option<&'static str> {
-    SHIPPED.iter().find(|(n, _)| *n == name).map(|(_, toml)| *toml)
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, toml)| *toml)
 }
 
-/// The names of the shipped profiles.
-pub fn shipped_names() -> Vec<&'static str> {
-    SHIPPED.iter().map(|(name, _)| *name).collect()
-}
-
-/// What is wrong with a policy, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyFault {
-    /// The line of the TOML, from 1, where it is known.
-    pub line: Option<usize>,
-    /// Where, such as `flows.repair.steps[3].after`.
-    pub path: String,
-    /// Stable code.
-    pub code: &'static str,
-    /// What is wrong, in Chinese.
-    pub zh: String,
-    /// What is wrong, in English.
-    pub en: String,
-}
-
-impl PolicyFault {
-    /// The words, with where.
-    pub fn text(&self, lang: Lang) -> String {
-        let words = match lang {
-            Lang::Zh => &self.zh,
-            Lang::En => &self.en,
+impl Policy {
+    /// Reads and checks a policy.
+    ///
+    /// # Errors
+    /// All its faults in the order of the text; never an empty list.
+    pub fn parse(toml: &str) -> Result<Self, Vec<PolicyFault>> {
+        if toml.len() > limits::POLICY_BYTES_MAX {
+            return Err(vec![too_large()]);
+        }
+        let unreadable = |error: toml::de::Error| {
+            let line = error.span().map(|span| line_of(toml, span.start));
+            vec![PolicyFault { line, ..PolicyFault::new(FaultCode::Unreadable, "", error.message()) }]
         };
-        match self.line {
-            Some(line) => format!("{}:{line}: {words}", self.path),
-            None => format!("{}: {words}", self.path),
+        let table = DeTable::parse(toml).map_err(unreadable)?;
+        let policy: Self = toml::from_str(toml).map_err(unreadable)?;
+        let mut faults = unknown_rule_keys(table.get_ref());
+        faults.extend(policy.faults());
+        for fault in &mut faults {
+            fault.line = offset_of(table.get_ref(), &fault.path).map(|at| line_of(toml, at));
+        }
+        faults.sort_by_key(|fault| fault.line);
+        faults.truncate(limits::POLICY_FAULTS_MAX);
+        if faults.is_empty() { Ok(policy) } else { Err(faults) }
+    }
+
+    /// The faults of a policy that was read, without lines; empty when it can be worked by.
+    pub fn faults(&self) -> Vec<PolicyFault> {
+        let steps = self.flows.values().flat_map(|flow| &flow.steps).map(|step| &step.id).collect();
+        let mut check = Check { policy: self, steps, faults: Vec::new() };
+        check.whole();
+        check.calendar();
+        check.roles();
+        for (name, flow) in &self.flows {
+            check.flow(name, flow);
+        }
+        check.tables();
+        for (at, rule) in self.rules.iter().enumerate() {
+            check.rule(&format!("rules[{at}]"), rule);
+        }
+        check.faults.truncate(limits::POLICY_FAULTS_MAX);
+        check.faults
+    }
+}
+
+fn too_large() -> PolicyFault {
+    PolicyFault::new(FaultCode::TooLarge, "", &limits::POLICY_BYTES_MAX.to_string())
+}
+
+/// The line, counted from 1, of a byte offset.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// Where the text of a path stands; of its nearest ancestor where the value itself was left out.
+fn offset_of(table: &DeTable<'_>, path: &str) -> Option<usize> {
+    let mut segments = path.split(['.', '[']).map(|part| part.trim_end_matches(']'));
+    let (key, value) = table.get_key_value(segments.next()?)?;
+    let (mut offset, mut value) = (key.span().start, value);
+    for segment in segments {
+        match value.get_ref() {
+            DeValue::Table(inner) => {
+                let Some((key, next)) = inner.get_key_value(segment) else { break };
+                (offset, value) = (key.span().start, next);
+            }
+            DeValue::Array(inner) => {
+                let Some(next) = segment.parse().ok().and_then(|at: usize| inner.get(at)) else { break };
+                (offset, value) = (next.span().start, next);
+            }
+            _ => break,
         }
     }
+    Some(offset)
 }
 
-/// Reads and checks a policy.
-pub fn parse(toml: &str) -> Result<Policy, Vec<PolicyFault>> {
-    if toml.len() > limits::POLICY_BYTES_MAX {
-        return Err(vec![fault("policy", "too_large", "制度太大", "the policy is too large")]);
-    }
-    let policy: Policy = toml::from_str(toml).map_err(|error| {
-        let line = error.span().map(|span| toml[..span.start.min(toml.len())].matches('\n').count() + 1);
-        let words = error.message().to_owned();
-        vec![PolicyFault {
-            line,
-            path: "policy".into(),
-            code: "not_a_policy",
-            zh: format!("读不懂:{words}"),
-            en: words,
-        }]
-    })?;
-    let faults = check(&policy);
-    if faults.is_empty() { Ok(policy) } else { Err(faults) }
-}
-
-fn fault(
-    path: impl Into<String>,
-    code: &'static str,
-    zh: impl Into<String>,
-    en: impl Into<String>,
-) -> PolicyFault {
-    PolicyFault { line: None, path: path.into(), code, zh: zh.into(), en: en.into() }
-}
-
-/// Every fault of a policy that was read.
-pub fn check(policy: &Policy) -> Vec<PolicyFault> {
+/// Keys of rules that their form does not have: they would be passed over in silence otherwise.
+fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
+    let Some(DeValue::Array(rules)) = table.get("rules").map(|rules| rules.get_ref()) else {
+        return Vec::new();
+    };
     let mut faults = Vec::new();
-    let currency = Currency::parse(&policy.currency);
-    if currency.is_err() {
-        faults.push(fault(
-            "currency",
-            "bad_currency",
-            "货币须为三个大写字母,如 CNY",
-            "a currency is three capital letters, such as CNY",
-        ));
-    }
-    if policy.timezone.parse::<chrono_tz::Tz>().is_err() {
-        faults.push(fault(
-            "timezone",
-            "bad_timezone",
-            "时区须如 Asia/Shanghai",
-            "a time zone is written such as Asia/Shanghai",
-        ));
-    }
-    if policy.calendar.days.is_empty() || policy.calendar.hours.iter().all(|p| p.from >= p.to) {
-        faults.push(fault(
-            "calendar",
-            "no_working_time",
-            "工作日历没有工作时间",
-            "the calendar has no working time",
-        ));
-    }
-    for (name, window) in &policy.windows {
-        let days = window.days_of_month.is_none_or(|(a, b)| (1..=31).contains(&a) && (a..=31).contains(&b));
-        if window.from >= window.to || !days {
-            faults.push(fault(
-                format!("windows.{name}"),
-                "bad_window",
-                "开始须早于结束",
-                "a window begins before it ends",
-            ));
+    for (at, rule) in rules.iter().enumerate() {
+        let DeValue::Table(rule) = rule.get_ref() else { continue };
+        let form = rule.get("form").and_then(|form| form.get_ref().as_str()).unwrap_or_default();
+        let own: &[&str] = match form {
+            "outside-window" => &["step", "window", "amount"],
+            "lead-time" => &["step", "amount"],
+            "reminder" => &["step", "remind", "amount"],
+            "within" => &["from", "until", "days", "amount", "doubling", "excused_by"],
+            "mistake" => &["step", "once", "each_item_after"],
+            "urgency" => &["response", "resolution", "escalate_to"],
+            _ => continue,
+        };
+        for key in rule.keys().map(|key| key.get_ref().as_ref()) {
+            if !own.contains(&key) && !["id", "title", "about", "clause", "form"].contains(&key) {
+                faults.push(PolicyFault::new(FaultCode::UnknownKey, format!("rules[{at}].{key}"), key));
+            }
         }
-    }
-    for (name, flow) in &policy.flows {
-        check_flow(policy, name, flow, &mut faults);
-    }
-    for (at, rule) in policy.rules.iter().enumerate() {
-        check_rule(policy, &format!("rules[{at}] {}", rule.id), rule, &mut faults);
     }
     faults
 }
 
-fn unknown(path: String, what: &str, name: &Name) -> PolicyFault {
-    fault(
-        path,
-        "unknown_name",
-        format!("没有名为「{name}」的{what}"),
-        format!("there is no {what} named \"{name}\""),
-    )
+/// A check under way.
+struct Check<'p> {
+    policy: &'p Policy,
+    steps: BTreeSet<&'p Name>,
+    faults: Vec<PolicyFault>,
 }
 
-fn check_flow(policy: &Policy, name: &Name, flow: &Flow, faults: &mut Vec<PolicyFault>) {
-    let path = format!("flows.{name}");
-    for role in &flow.opened_by {
-        if !policy.roles.contains_key(role) {
-            faults.push(unknown(format!("{path}.opened_by"), "role", role));
+impl<'p> Check<'p> {
+    fn fault(&mut self, code: FaultCode, path: impl Into<String>, found: &str) {
+        if self.faults.len() < limits::POLICY_FAULTS_MAX {
+            self.faults.push(PolicyFault::new(code, path, found));
         }
     }
-    if !flow.steps.iter().any(|s| s.closes) {
-        faults.push(fault(&path, "never_closes", "没有办结的步骤", "no step closes the flow"));
-    }
-    let mut before = BTreeSet::new();
-    for (at, step) in flow.steps.iter().enumerate() {
-        let path = format!("{path}.steps[{at}]");
-        for role in &step.by {
-            if !policy.roles.contains_key(role) {
-                faults.push(unknown(format!("{path}.by"), "role", role));
-            }
-        }
-        for after in &step.after {
-            if !before.contains(after) {
-                faults.push(unknown(format!("{path}.after"), "earlier step", after));
-            }
-        }
-        if !before.insert(step.id.clone()) {
-            faults.push(fault(
-                path,
-                "twice",
-                format!("步骤「{}」写了两次", step.id),
-                format!("step \"{}\" stands twice", step.id),
-            ));
+    fn unless(&mut self, ok: bool, code: FaultCode, path: impl Into<String>, found: &str) {
+        if !ok {
+            self.fault(code, path, found);
         }
     }
-}
+    fn words(&mut self, path: &str, words: &Words) {
+        let good = |text: &str| !text.trim().is_empty() && text.chars().count() <= limits::TEXT_CHARS_MAX;
+        self.unless(good(&words.zh) && good(&words.en), FaultCode::NoWords, path, "");
+    }
+    fn clause(&mut self, path: &str, clause: &str) {
+        self.unless(!clause.trim().is_empty(), FaultCode::NoClause, format!("{path}.clause"), "");
+    }
+    fn said(&mut self, path: &str, title: &Words, clause: &str) {
+        self.words(&format!("{path}.title"), title);
+        self.clause(path, clause);
+    }
+    fn count(&mut self, path: String, least: u32, count: u32) {
+        let ok = (least..=limits::POLICY_COUNT_MAX).contains(&count);
+        self.unless(ok, FaultCode::OutOfRange, path, &count.to_string());
+    }
+    fn roles_exist(&mut self, path: &str, names: &[Name]) {
+        for (at, name) in names.iter().enumerate() {
+            let known = self.policy.roles.contains_key(name);
+            self.unless(known, FaultCode::UnknownRole, format!("{path}[{at}]"), name.as_str());
+        }
+    }
+    fn once<'a>(&mut self, path: &str, names: impl Iterator<Item = &'a Name>) {
+        let mut seen = BTreeSet::new();
+        for (at, name) in names.enumerate() {
+            self.unless(seen.insert(name), FaultCode::IdTwice, format!("{path}[{at}]"), name.as_str());
+        }
+    }
+    fn amount(&mut self, path: String, amount: Option<&String>) {
+        let Some(text) = amount else { return };
+        let currency = Currency::parse(&self.policy.currency).unwrap_or(Currency::CNY);
+        let good = Money::parse(text, currency).is_ok_and(|money| money.minor > 0);
+        self.unless(good, FaultCode::BadAmount, path, text);
+    }
 
-fn check_rule(policy: &Policy, path: &str, rule: &super::model::Rule, faults: &mut Vec<PolicyFault>) {
-    let known =
-        |step: &Name| *step == "opened" || policy.flows.values().any(|f| f.step(step.as_str()).is_some());
-    let (mut steps, mut amounts): (Vec<&Name>, Vec<&String>) = (Vec::new(), Vec::new());
-    match &rule.form {
-        RuleForm::OutsideWindow { step, window, amount } => {
-            steps.push(step);
-            amounts.extend(amount);
-            if !policy.windows.contains_key(window) {
-                faults.push(unknown(path.to_owned(), "window", window));
-            }
+    fn whole(&mut self) {
+        let policy = self.policy;
+        let mut bytes = Vec::new();
+        let written = ciborium::into_writer(policy, &mut bytes);
+        // Sixteen bytes are more than the head of the published form takes.
+        if written.is_err() || bytes.len() + 16 > limits::POLICY_BYTES_MAX {
+            self.faults.push(too_large());
         }
-        RuleForm::LeadTime { step, amount } => {
-            steps.push(step);
-            amounts.extend(amount);
+        self.words("title", &policy.title);
+        let currency = Currency::parse(&policy.currency);
+        self.unless(currency.is_ok(), FaultCode::BadCurrency, "currency", &policy.currency);
+        let zone = policy.timezone.parse::<chrono_tz::Tz>();
+        self.unless(zone.is_ok(), FaultCode::BadTimezone, "timezone", &policy.timezone);
+        self.count("review_months".into(), 1, policy.review_months);
+    }
+
+    fn calendar(&mut self) {
+        let calendar = &self.policy.calendar;
+        let idle = calendar.days.is_empty() || calendar.hours.is_empty();
+        self.unless(!idle, FaultCode::NoWorkingTime, "calendar", "");
+        let mut before = None;
+        for (at, period) in calendar.hours.iter().enumerate() {
+            let ok = period.from < period.to && before.is_none_or(|end| end <= period.from);
+            self.unless(ok, FaultCode::BadPeriod, format!("calendar.hours[{at}]"), "");
+            before = Some(period.to);
         }
-        RuleForm::Reminder { step, remind, amount } => {
-            steps.extend([step, remind]);
-            amounts.extend(amount);
+        self.clause("calendar", &calendar.clause);
+    }
+
+    fn roles(&mut self) {
+        for (name, role) in &self.policy.roles {
+            self.words(&format!("roles.{name}.title"), &role.title);
         }
-        RuleForm::Within { from, until, amount, excused_by, .. } => {
-            steps.extend([from, until]);
-            steps.extend(excused_by);
-            amounts.extend(amount);
-        }
-        RuleForm::Mistake { step, once, each_item_after } => {
-            steps.push(step);
-            steps.extend(each_item_after.keys());
-            amounts.extend(once);
-            amounts.extend(each_item_after.values());
-        }
-        RuleForm::Urgency { response, resolution, escalate_to } => {
-            steps.extend([response, resolution]);
-            if !policy.roles.contains_key(escalate_to) {
-                faults.push(unknown(path.to_owned(), "role", escalate_to));
-            }
+        for (power, text) in [(Power::People, "people"), (Power::Policy, "policy")] {
+            let held = self.policy.roles.values().any(|role| role.may.contains(&power));
+            self.unless(held, FaultCode::PowerMissing, "roles", text);
         }
     }
-    faults.extend(steps.into_iter().filter(|s| !known(s)).map(|s| unknown(path.to_owned(), "step", s)));
-    for role in rule.about.iter().filter(|r| !policy.roles.contains_key(*r)) {
-        faults.push(unknown(path.to_owned(), "role", role));
+
+    fn flow(&mut self, name: &Name, flow: &'p Flow) {
+        let path = format!("flows.{name}");
+        self.said(&path, &flow.title, &flow.clause);
+        let fits = (flow.subject == Subject::Order) == (*name == "order");
+        self.unless(fits, FaultCode::WrongSubject, format!("{path}.subject"), "");
+        self.unless(!flow.opened_by.is_empty(), FaultCode::Nobody, format!("{path}.opened_by"), "");
+        self.roles_exist(&format!("{path}.opened_by"), &flow.opened_by);
+        let closes = flow.steps.iter().any(|step| step.closes);
+        self.unless(closes, FaultCode::NoClosing, format!("{path}.steps"), "");
+        self.once(&format!("{path}.steps"), flow.steps.iter().map(|step| &step.id));
+        let own: BTreeSet<_> = flow.steps.iter().map(|step| &step.id).collect();
+        let mut earlier = BTreeSet::new();
+        for (at, step) in flow.steps.iter().enumerate() {
+            self.step(&format!("{path}.steps[{at}]"), step, &own, &earlier);
+            earlier.insert(&step.id);
+        }
     }
-    let currency = Currency::parse(&policy.currency).unwrap_or(Currency::CNY);
-    for amount in amounts.into_iter().filter(|a| Money::parse(a, currency).is_err()) {
-        faults.push(fault(
-            path,
-            "bad_amount",
-            format!("金额「{amount}」不对"),
-            format!("\"{amount}\" is not an amount"),
-        ));
+
+    fn step(&mut self, path: &str, step: &Step, own: &BTreeSet<&Name>, earlier: &BTreeSet<&Name>) {
+        self.said(path, &step.title, &step.clause);
+        self.unless(!step.by.is_empty(), FaultCode::Nobody, format!("{path}.by"), "");
+        self.roles_exist(&format!("{path}.by"), &step.by);
+        self.once(&format!("{path}.values"), step.values.iter());
+        for (at, name) in step.after.iter().enumerate() {
+            let code = if own.contains(name) { FaultCode::NotEarlier } else { FaultCode::UnknownStep };
+            self.unless(earlier.contains(name), code, format!("{path}.after[{at}]"), name.as_str());
+        }
+    }
+
+    fn tables(&mut self) {
+        let policy = self.policy;
+        for (name, material) in &policy.materials {
+            let path = format!("materials.{name}");
+            self.said(&path, &material.title, &material.clause);
+            self.count(format!("{path}.lead_days"), 0, material.lead_days);
+        }
+        for (name, urgency) in &policy.urgencies {
+            let path = format!("urgencies.{name}");
+            self.said(&path, &urgency.title, &urgency.clause);
+            self.count(format!("{path}.response_hours"), 1, urgency.response_hours);
+            self.count(format!("{path}.resolution_hours"), urgency.response_hours, urgency.resolution_hours);
+        }
+        for (name, window) in &policy.windows {
+            let path = format!("windows.{name}");
+            self.said(&path, &window.title, &window.clause);
+            self.unless(window.from < window.to, FaultCode::BadPeriod, format!("{path}.from"), "");
+            let ok = window.days_of_month.is_none_or(|(a, b)| 1 <= a && a <= b && b <= 31);
+            self.unless(ok, FaultCode::BadMonthDays, format!("{path}.days_of_month"), "");
+        }
+        for (table, words) in [("causes", &policy.causes), ("survey", &policy.survey)] {
+            for (name, words) in words {
+                self.words(&format!("{table}.{name}"), words);
+            }
+        }
+        self.once("penalties", policy.penalties.iter().map(|grade| &grade.id));
+        for (at, grade) in policy.penalties.iter().enumerate() {
+            self.said(&format!("penalties[{at}]"), &grade.title, &grade.clause);
+        }
+        self.once("rules", policy.rules.iter().map(|rule| &rule.id));
+    }
+
+    fn rule(&mut self, path: &str, rule: &Rule) {
+        let policy = self.policy;
+        self.said(path, &rule.title, &rule.clause);
+        self.roles_exist(&format!("{path}.about"), &rule.about);
+        let mut known = true;
+        for (key, name) in rule.form.steps() {
+            let found = self.steps.contains(name);
+            self.unless(found, FaultCode::UnknownStep, format!("{path}.{key}"), name.as_str());
+            known &= found;
+        }
+        let together = !known || policy.flows.values().any(|flow| rule.concerns(flow));
+        self.unless(together, FaultCode::StepsApart, path, "");
+        match &rule.form {
+            RuleForm::OutsideWindow { window, amount, .. } => {
+                let found = policy.windows.contains_key(window);
+                self.unless(found, FaultCode::UnknownWindow, format!("{path}.window"), window.as_str());
+                self.amount(format!("{path}.amount"), amount.as_ref());
+            }
+            RuleForm::LeadTime { amount, .. } | RuleForm::Reminder { amount, .. } => {
+                let some = !policy.materials.is_empty();
+                self.unless(some, FaultCode::NothingToJudge, format!("{path}.form"), "materials");
+                self.amount(format!("{path}.amount"), amount.as_ref());
+            }
+            RuleForm::Within { days, amount, .. } => {
+                self.count(format!("{path}.days"), 0, *days);
+                self.amount(format!("{path}.amount"), amount.as_ref());
+            }
+            RuleForm::Mistake { once, each_item_after, .. } => {
+                self.amount(format!("{path}.once"), once.as_ref());
+                for (step, amount) in each_item_after {
+                    self.amount(format!("{path}.each_item_after.{step}"), Some(amount));
+                }
+            }
+            RuleForm::Urgency { escalate_to, .. } => {
+                let some = !policy.urgencies.is_empty();
+                self.unless(some, FaultCode::NothingToJudge, format!("{path}.form"), "urgencies");
+                let found = policy.roles.contains_key(escalate_to);
+                let path = format!("{path}.escalate_to");
+                self.unless(found, FaultCode::UnknownRole, path, escalate_to.as_str());
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Lang;
+    use proptest::prelude::*;
+
+    /// The general profile with one piece of its text replaced.
+    fn changed(old: &str, new: &str) -> String {
+        let toml = shipped("general").unwrap();
+        assert!(toml.contains(old), "{old}");
+        toml.replacen(old, new, 1)
+    }
+    fn added(text: &str) -> String {
+        format!("{}\n{text}", shipped("general").unwrap())
+    }
+    fn rule(form: &str) -> String {
+        added(&format!(
+            "[[rules]]\nid = \"x\"\ntitle = {{ zh = \"规\", en = \"rule\" }}\nclause = \"t\"\n{form}\n"
+        ))
+    }
 
     #[test]
-    fn the_shipped_profiles_have_no_fault() {
+    fn every_shipped_policy_checks_clean_under_its_own_name() {
         for (name, toml) in SHIPPED {
-            let policy = parse(toml).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
+            let policy = Policy::parse(toml).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
             assert_eq!(policy.name, *name);
+        }
+        assert_eq!(shipped("nonesuch"), None);
+    }
+
+    #[test]
+    fn every_fault_code_is_told_of_a_policy_that_has_the_fault() {
+        use FaultCode::*;
+        let window = "[windows.w]\ntitle = { zh = \"时段\", en = \"w\" }\nclause = \"t\"\n";
+        let cases = [
+            (TooLarge, "#".repeat(limits::POLICY_BYTES_MAX + 1)),
+            (Unreadable, changed("currency = \"CNY\"", "currency = ")),
+            (Unreadable, changed("review_months = 12", "review_months = \"many\"")),
+            (Unreadable, changed("review_months = 12", "review_month = 12")),
+            (UnknownKey, changed("escalate_to", "amout = \"5\"\nescalate_to")),
+            (UnknownRole, changed("by = [\"sales\"]", "by = [\"salse\"]")),
+            (UnknownRole, changed("escalate_to = \"management\"", "escalate_to = \"boss\"")),
+            (UnknownStep, changed("after = [\"handed-in\"]", "after = [\"handed-out\"]")),
+            (UnknownStep, changed("response = \"recorded\"", "response = \"heard\"")),
+            (UnknownWindow, rule("form = \"outside-window\"\nstep = \"opened\"\nwindow = \"w\"")),
+            (StepsApart, rule("form = \"within\"\nfrom = \"placed\"\nuntil = \"answered\"\ndays = 1")),
+            (NotEarlier, changed("after = [\"handed-in\"]", "after = [\"settled\"]")),
+            (NotEarlier, changed("after = [\"handed-in\"]", "after = [\"reviewed\"]")),
+            (Nobody, changed("by = [\"sales\"]", "by = []")),
+            (NoClosing, changed("closes = true", "closes = false")),
+            (WrongSubject, changed("subject = \"order\"", "subject = \"ticket\"")),
+            (IdTwice, changed("id = \"placed\"", "id = \"reviewed\"")),
+            (BadTimezone, changed("Asia/Shanghai", "Asia/Atlantis")),
+            (BadCurrency, changed("CNY", "yuan")),
+            (BadAmount, rule("form = \"mistake\"\nstep = \"placed\"\nonce = \"fifty\"")),
+            (BadAmount, rule("form = \"mistake\"\nstep = \"placed\"\nonce = \"-50\"")),
+            (BadPeriod, added(&format!("{window}from = \"18:00:00\"\nto = \"17:00:00\""))),
+            (BadPeriod, changed("from = \"13:00:00\"", "from = \"11:00:00\"")),
+            (
+                BadMonthDays,
+                added(&format!("{window}from = \"01:00:00\"\nto = \"02:00:00\"\ndays_of_month = [20, 15]")),
+            ),
+            (NoWorkingTime, changed("[\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\"]", "[]")),
+            (OutOfRange, changed("review_months = 12", "review_months = 4000000000")),
+            (NoWords, changed("zh = \"通用\"", "zh = \" \"")),
+            (NoClause, changed("clause = \"general\"", "clause = \"\"")),
+            (NothingToJudge, rule("form = \"lead-time\"\nstep = \"placed\"")),
+            (PowerMissing, changed("\"policy\", ", "")),
+        ];
+        for (code, toml) in &cases {
+            let faults = Policy::parse(toml).expect_err(code.as_str());
+            let fault = faults.iter().find(|fault| fault.code == *code);
+            let fault = fault.unwrap_or_else(|| panic!("{code:?} not in {faults:?}"));
+            assert_eq!(fault.line.is_some(), *code != TooLarge, "{fault}");
+            assert!(!fault.words(Lang::Zh).contains('{') && !fault.words(Lang::En).contains('{'));
+        }
+        for code in FaultCode::ALL {
+            assert!(cases.iter().any(|(shown, _)| shown == code), "{code:?} is not shown");
         }
     }
 
     #[test]
-    fn every_fault_is_told_with_its_place() {
-        let good = shipped("furniture").unwrap();
-        for (from, to, code) in [
-            ("currency = \"CNY\"", "currency = \"yuan\"", "bad_currency"),
-            ("Asia/Shanghai", "Asia/Nowhere", "bad_timezone"),
-            (
-                "days = [\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\", \"Sun\"]",
-                "days = []",
-                "no_working_time",
-            ),
-            ("from = \"15:00:00\"", "from = \"18:00:00\"", "bad_window"),
-            ("by = [\"finance\"]\nafter = [\"delivered\"]", "by = [\"nobody\"]", "unknown_name"),
-            ("after = [\"handed-in\"]", "after = [\"settled\"]", "unknown_name"),
-            ("after = [\"delivered\"]\ncloses = true", "", "never_closes"),
-            ("id = \"reviewed\"", "id = \"handed-in\"", "twice"),
-            ("window = \"intake\"", "window = \"noon\"", "unknown_name"),
-            ("amount = \"50\"", "amount = \"fifty\"", "bad_amount"),
-            ("review_months = 12", "review_months = \"often\"", "not_a_policy"),
-            ("review_months = 12", "review_months = 12\nsurprise = 1", "not_a_policy"),
-        ] {
-            let bad = good.replace(from, to);
-            assert_ne!(bad, good, "{from}");
-            let faults = parse(&bad).expect_err(code);
-            assert!(faults.iter().any(|f| f.code == code && !f.path.is_empty()), "{code}: {faults:#?}");
+    fn all_faults_are_told_at_once_each_with_its_line() {
+        let toml = changed("CNY", "yuan").replace("[\"reviewed\"]", "[\"reviewd\"]");
+        let faults = Policy::parse(&toml).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|f| (f.code.as_str(), f.path.as_str())).collect();
+        assert_eq!(told, [("bad_currency", "currency"), ("unknown_step", "flows.order.steps[2].after[0]")]);
+        for (fault, text) in faults.iter().zip(["currency = \"yuan\"", "after = [\"reviewd\"]"]) {
+            assert_eq!(toml.lines().nth(fault.line.unwrap() - 1), Some(text));
         }
-        let faults = parse(&good.replace("review_months = 12", "review_months = \"often\"")).unwrap_err();
-        assert!(faults[0].line.is_some_and(|l| l > 1), "{faults:?}");
+    }
+
+    #[test]
+    fn the_number_of_faults_told_is_bounded() {
+        let toml = changed("by = [\"sales\"]", &format!("by = [{}]", "\"x\", ".repeat(20_000)));
+        assert_eq!(Policy::parse(&toml).unwrap_err().len(), limits::POLICY_FAULTS_MAX);
+    }
+
+    #[test]
+    fn the_furniture_policy_says_every_number_of_its_section() {
+        let policy = Policy::parse(shipped("furniture").unwrap()).unwrap();
+        let form = |id: &str| &policy.rules.iter().find(|rule| rule.id == *id).unwrap().form;
+        let RuleForm::Within { days, amount, doubling, excused_by, .. } = form("fetched-late") else {
+            panic!("another form")
+        };
+        assert_eq!((*days, amount.as_deref(), *doubling), (3, Some("10"), true));
+        assert_eq!(excused_by.as_ref().map(Name::as_str), Some("overbooked"));
+        let RuleForm::Mistake { each_item_after, .. } = form("wrong-order") else { panic!("another form") };
+        let each: Vec<_> = each_item_after.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(each, [("delivery-note", "30"), ("fetched", "50")]);
+        assert_eq!((policy.materials["panel"].lead_days, policy.materials["solid"].lead_days), (5, 10));
+        assert_eq!(policy.windows["returns"].days_of_month, Some((15, 20)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_check_panic(text in ".{0,400}", at in 0usize..4_000) {
+            let toml = shipped("general").unwrap();
+            let cut = toml.floor_char_boundary(at);
+            let told = Policy::parse(&format!("{}{text}{}", &toml[..cut], &toml[cut..]));
+            prop_assert!(told.is_ok() || told.is_err_and(|faults| !faults.is_empty()));
+        }
     }
 }

@@ -111,7 +111,8 @@ fn as_text<S: serde::Serializer>(amount: &Option<Money>, s: S) -> Result<S::Ok, 
 /// Judges a case at a moment.
 pub fn judge(case: &Case, policy: &Policy, now: UnixMs) -> Vec<Finding> {
     let judging = Judging { case, policy, calendar: WorkCalendar::of(policy), now };
-    policy.rules.iter().flat_map(|rule| judging.rule(rule)).collect()
+    let Some(flow) = policy.flows.get(&case.flow) else { return Vec::new() };
+    policy.rules.iter().filter(|rule| rule.concerns(flow)).flat_map(|rule| judging.rule(rule)).collect()
 }
 
 struct Judging<'a> {
@@ -322,7 +323,7 @@ mod tests {
     use crate::policy::check;
 
     fn furniture() -> Policy {
-        check::parse(check::shipped("furniture").unwrap()).unwrap()
+        Policy::parse(check::shipped("furniture").unwrap()).unwrap()
     }
     fn name(text: &str) -> Name {
         text.parse().unwrap()

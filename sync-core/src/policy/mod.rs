@@ -1,6 +1,7 @@
 //! Policies: parse, check, publish, calendar, deadlines, judge.
 
 pub mod model;
+pub mod fault;
 pub mod check;
 pub mod publish;
 pub mod calendar;

@@ -401,3 +401,32 @@ pub enum RuleForm {
         escalate_to: Name,
     },
 }
+
+impl RuleForm {
+    /// The steps the form speaks of, each with the key that names it. `opened` is not among them.
+    pub fn steps(&self) -> Vec<(&'static str, &Name)> {
+        match self {
+            Self::OutsideWindow { step, .. } if *step == "opened" => Vec::new(),
+            Self::OutsideWindow { step, .. } | Self::LeadTime { step, .. } => vec![("step", step)],
+            Self::Reminder { step, remind, .. } => vec![("step", step), ("remind", remind)],
+            Self::Within { from, until, excused_by, .. } => {
+                let excuse = excused_by.iter().map(|name| ("excused_by", name));
+                [("from", from), ("until", until)].into_iter().chain(excuse).collect()
+            }
+            Self::Mistake { step, each_item_after, .. } => {
+                let chosen = each_item_after.keys().map(|name| ("each_item_after", name));
+                [("step", step)].into_iter().chain(chosen).collect()
+            }
+            Self::Urgency { response, resolution, .. } => {
+                vec![("response", response), ("resolution", resolution)]
+            }
+        }
+    }
+}
+
+impl Rule {
+    /// Whether the rule judges this flow: all its steps are steps of the flow.
+    pub fn concerns(&self, flow: &Flow) -> bool {
+        self.form.steps().iter().all(|(_, name)| flow.step(name.as_str()).is_some())
+    }
+}
