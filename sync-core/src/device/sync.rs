@@ -249,7 +249,7 @@ impl<S: DeviceStore> Device<S> {
         self.shelf.commit(batch, [])
     }
 
-    fn evict(&self, doc: DocId) -> Batch {
+    pub(super) fn evict(&self, doc: DocId) -> Batch {
         self.shelf.forget_warm(doc);
         let batch = self.shelf.without(doc).delete(Table::Meta, record::row_key(doc));
         batch.delete(Table::Meta, record::leaving_key(doc))
@@ -318,13 +318,12 @@ impl<S: DeviceStore> Device<S> {
         }
         self.shelf.commit(batch, [])?;
         for (doc, mut held) in refused {
+            let answered: BTreeSet<ChangeHash> = held.iter().map(|(hash, _)| *hash).collect();
             // What is refused only for building on a refused one is said again, not held.
             if held.iter().any(|(_, r)| r.code != RefusalCode::DependencyMissing) {
                 held.retain(|(_, r)| r.code != RefusalCode::DependencyMissing);
-                self.refuse(doc, &held, now)?;
-            } else {
-                self.refuse(doc, &held, now)?;
             }
+            self.refuse(doc, &held, &answered, now)?;
         }
         for doc in touched {
             self.leave(doc)?;

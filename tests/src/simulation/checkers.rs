@@ -39,7 +39,7 @@ fn documents_agree(run: &Run) -> Vec<String> {
             for row in site.device.rows(kind).expect("rows read") {
                 let relay = run.world.relay.document(row.doc).expect("the relay reads");
                 if relay.is_none_or(|doc| doc.heads() != row.heads) {
-                    faults.push(format!("{name} and the relay differ about {} {}", row.doc, row.number));
+                    faults.push(format!("{name} and the relay differ about {} {} ({} openings)", row.doc, row.number, openings(run, row.doc)));
                 }
             }
         }
@@ -84,6 +84,12 @@ fn nothing_acknowledged_is_missing(run: &Run) -> Vec<String> {
     faults
 }
 
+fn openings(run: &Run, doc: DocId) -> usize {
+    let subject = run.world.relay.document(doc.subject()).expect("the relay reads");
+    let log = subject.map(|s| s.log()).unwrap_or_default();
+    log.iter().filter(|e| matches!(e.fact.payload, Payload::Opened(_))).count()
+}
+
 fn documents(run: &Run) -> Vec<(DocId, Document)> {
     let relay = &run.world.relay;
     let all = relay.log().documents(None, usize::MAX).expect("the log reads");
@@ -99,7 +105,7 @@ fn nothing_unauthorised_is_in_force(run: &Run) -> Vec<String> {
         let subject = run.world.relay.document(doc.subject()).expect("the relay reads");
         let log = found.log();
         let history = found.history();
-        let case = Case { run, doc, log: &log, history: &history, store: store(subject.as_ref()) };
+        let case = Case { run, doc, log: &log, history: &history, stores: stores(subject.as_ref()) };
         for meta in found.metas() {
             let Some(actor) = meta.actor else { continue };
             let Some(receipt) = received.get(&(doc, meta.hash)) else {
@@ -107,9 +113,8 @@ fn nothing_unauthorised_is_in_force(run: &Run) -> Vec<String> {
                 continue;
             };
             let Receipt::Judged(at_ms) = *receipt else { continue };
-            let facts: Vec<&Fact> = log.iter().filter(|e| e.change == meta.hash).collect();
-            let mut verdict = case.may_write(actor.device, meta.hash, &facts, at_ms);
-            for fact in facts {
+            let mut verdict = case.may_write(actor.device, meta.hash, at_ms);
+            for fact in log.iter().filter(|e| e.change == meta.hash) {
                 verdict = verdict.and_then(|()| case.may_say(fact, actor.device, at_ms));
             }
             if let Err(why) = verdict {
@@ -146,11 +151,12 @@ fn receipts(run: &Run) -> BTreeMap<(DocId, ChangeHash), Receipt> {
     receipts
 }
 
-fn store(subject: Option<&Document>) -> Option<StoreId> {
-    subject?.log().iter().find_map(|entry| match &entry.fact.payload {
-        Payload::Opened(opened) => opened.store,
+fn stores(subject: Option<&Document>) -> Vec<Option<StoreId>> {
+    let opened = |entry: &Fact| match &entry.fact.payload {
+        Payload::Opened(opened) => Some(opened.store),
         _ => None,
-    })
+    };
+    subject.map(|s| s.log().iter().filter_map(opened).collect()).unwrap_or_default()
 }
 
 /// One document, seen by the small model.
@@ -159,7 +165,8 @@ struct Case<'a> {
     doc: DocId,
     log: &'a [Fact],
     history: &'a History,
-    store: Option<StoreId>,
+    /// The stores that took the order's number: two, where they did so apart.
+    stores: Vec<Option<StoreId>>,
 }
 
 impl Case<'_> {
@@ -175,31 +182,23 @@ impl Case<'_> {
     }
 
     /// Whoever writes at all has a device that stands, a role, and the document in its scope.
-    fn may_write(&self, device: DeviceId, change: ChangeHash, facts: &[&Fact], at_ms: i64) -> Result<(), String> {
+    fn may_write(&self, device: DeviceId, change: ChangeHash, at_ms: i64) -> Result<(), String> {
         let ledger = &self.run.ledger;
         let person = *ledger.devices.get(&device).ok_or("its device was never enrolled")?;
         if ledger.revoked.get(&device).is_some_and(|end| at_ms >= *end) {
             return Err("its device was shut out".into());
         }
-        // Two who took one number apart each wrote about their own store's order.
-        let opened = |e: &Fact| match &e.fact.payload {
-            Payload::Opened(p) => Some(p.store),
-            _ => None,
-        };
-        let mut stores: Vec<Option<StoreId>> = self.known(change).filter_map(opened).collect();
-        stores.extend(facts.iter().filter_map(|e| opened(e)));
-        stores.push(self.store);
         let assigned = self.known(change).any(|e| match &e.fact.payload {
             Payload::Assigned(p) => p.people.contains(&person),
             _ => false,
         });
         let inside = self.roles(person, at_ms).into_iter().any(|(role, store)| match role {
             "management" => true,
-            "sales" => self.doc.kind() != DocKind::Directory && stores.contains(&store),
+            "sales" => self.stores.contains(&store),
             "crew" => !self.doc.kind().is_money() && assigned,
             _ => false,
         });
-        if inside { Ok(()) } else { Err(format!("{person} had no business with it")) }
+        if inside { Ok(()) } else { Err(format!("{person} had no business with it ({} openings)", openings(self.run, self.doc))) }
     }
 
     /// Whether a fact of this kind was the author's to say.
