@@ -11,6 +11,7 @@ use minicbor::bytes::ByteArray;
 use super::record::{self, Held, Outgoing, PendingBlob};
 use super::{Device, DeviceError};
 use crate::admission;
+use crate::directory::Directory;
 use crate::document::{ChangeBytes, Document};
 use crate::ids::{BlobHash, ChangeHash, DocId, Position};
 use crate::limits;
@@ -365,10 +366,17 @@ impl<S: DeviceStore> Device<S> {
     }
 
     /// Erases everything; the receipt is signed before the key goes.
+    ///
+    /// What was said meanwhile goes to the relay first, which answers it and then asks once more.
     fn wipe(&mut self, reason: &Refusal) -> Result<Vec<Frame>, DeviceError> {
+        if !self.shelf.outbox()?.is_empty() {
+            return self.pump();
+        }
         let statement = format!("gendan/wiped/1 {} {}", self.me.device, reason.code.as_str());
         let receipt = self.key.sign(statement.as_bytes()).to_vec();
         self.shelf.store.erase()?;
+        self.shelf.forget_all_warm();
+        (self.directory, self.wiped) = (Directory::default(), true);
         self.session = Session { refused: Some(reason.clone()), ..Session::default() };
         Ok(vec![Frame::Wiped { receipt }])
     }

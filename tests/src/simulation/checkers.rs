@@ -39,7 +39,12 @@ fn documents_agree(run: &Run) -> Vec<String> {
             for row in site.device.rows(kind).expect("rows read") {
                 let relay = run.world.relay.document(row.doc).expect("the relay reads");
                 if relay.is_none_or(|doc| doc.heads() != row.heads) {
-                    faults.push(format!("{name} and the relay differ about {} {} ({} openings)", row.doc, row.number, openings(run, row.doc)));
+                    faults.push(format!(
+                        "{name} and the relay differ about {} {} ({} openings)",
+                        row.doc,
+                        row.number,
+                        openings(run, row.doc)
+                    ));
                 }
             }
         }
@@ -78,7 +83,10 @@ fn nothing_acknowledged_is_missing(run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
     for said in &run.ledger.said {
         for doc in said.docs.iter().filter(|doc| !there.contains(&(**doc, said.command))) {
-            faults.push(format!("{} was told that {} is recorded in {doc}: it is gone", said.site, said.command));
+            faults.push(format!(
+                "{} was told that {} is recorded in {doc}: it is gone",
+                said.site, said.command
+            ));
         }
     }
     faults
@@ -198,7 +206,11 @@ impl Case<'_> {
             "crew" => !self.doc.kind().is_money() && assigned,
             _ => false,
         });
-        if inside { Ok(()) } else { Err(format!("{person} had no business with it ({} openings)", openings(self.run, self.doc))) }
+        if inside {
+            Ok(())
+        } else {
+            Err(format!("{person} had no business with it ({} openings)", openings(self.run, self.doc)))
+        }
     }
 
     /// Whether a fact of this kind was the author's to say.

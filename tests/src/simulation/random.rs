@@ -158,8 +158,8 @@ impl Run {
                 let (site, command, docs) = (site.to_owned(), done.command, done.docs);
                 self.ledger.said.push(Said { site, command, docs });
             }
-            // A device that was erased while its app was open knows nobody.
-            Err(DeviceError::Refused(_)) => {}
+            // A device that was erased while its app was open records nothing any more.
+            Err(DeviceError::Refused(_) | DeviceError::Wiped) => {}
             Err(error) => self.ledger.faults.push(format!("{site} cannot work: {error}")),
         }
     }
