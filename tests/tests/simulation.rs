@@ -195,8 +195,11 @@ fn a_revoked_device_hands_its_unsent_work_in_and_erases_itself() {
     world.connect("S01");
     world.run("S01", None);
     assert_eq!(world.relay.waiting(doc).unwrap()[0].reason.code, RefusalCode::DeviceRevoked);
-    let site = world.sites.remove("S01").unwrap();
+    let mut site = world.sites.remove("S01").unwrap();
     assert!(site.device.shut_out().is_some());
+    let note = Command::Note(doc, "还在用".into());
+    let after = site.device.perform(note, &world.now(0));
+    assert_eq!(after.unwrap_err(), sync_core::device::DeviceError::Wiped, "nothing is acknowledged any more");
     drop(site.device);
     let reopened = sync_core::device::Device::open(site.disk.open().unwrap(), Box::new(|_| {}));
     assert!(matches!(reopened.err(), Some(sync_core::device::DeviceError::NotEnrolled)), "nothing is left");

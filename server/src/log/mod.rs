@@ -6,6 +6,8 @@
 //! indexes. Not here: what may be admitted, and what the bytes mean.
 
 pub mod kept;
+#[cfg(test)]
+pub mod suite;
 
 use std::collections::BTreeSet;
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use sync_core::directory::Rules;
+use sync_core::fact::kinds::Payload;
 use sync_core::fold::State;
 use sync_core::ids::{DocId, DocKind, PersonId};
 use sync_core::policy::model::Scope;
@@ -24,7 +25,12 @@ pub fn tags(state: &State) -> Tags {
         return Tags::from([Tag::Everyone]);
     }
     let mut tags = Tags::from([Tag::All(kind)]);
-    tags.extend(state.store().map(|store| Tag::Store(store, kind)));
+    // Two who took one number apart both go on seeing it, whoever leads.
+    let stores = state.log.iter().filter_map(|entry| match &entry.fact.payload {
+        Payload::Opened(opened) => opened.store,
+        _ => None,
+    });
+    tags.extend(stores.map(|store| Tag::Store(store, kind)));
     let open = state.appointments.values().filter(|a| a.status.is_open());
     tags.extend(open.flat_map(|a| a.people.iter().map(|person| Tag::Person(*person, kind))));
     tags

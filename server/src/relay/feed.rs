@@ -135,7 +135,7 @@ impl News<'_> {
             Entry::Audience { doc, gained, lost } => {
                 if gained.iter().any(|tag| self.interests.contains(tag)) {
                     self.appear(*doc)?;
-                } else if lost.iter().any(|tag| self.interests.contains(tag)) {
+                } else if lost.iter().any(|tag| self.interests.contains(tag) || self.is_named_by(tag)) {
                     self.vanish(*doc)?;
                 }
             }
@@ -165,6 +165,11 @@ impl News<'_> {
     fn push(&mut self, item: FeedItem) {
         self.size += item.len_hint();
         self.items.push(item);
+    }
+
+    /// Whether a tag names the person: then it was theirs, also where their role has ended meanwhile.
+    fn is_named_by(&self, tag: &Tag) -> bool {
+        matches!(tag, Tag::Person(person, _) if *person == self.peer.person)
     }
 
     fn sees(&self, doc: DocId) -> Result<bool, RelayError> {

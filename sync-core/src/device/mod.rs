@@ -118,6 +118,8 @@ pub struct Device<S> {
     link: Link,
     session: Session,
     chance: Chance,
+    /// It has erased itself: nothing is recorded any more.
+    wiped: bool,
 }
 
 impl<S: DeviceStore> Device<S> {
@@ -150,6 +152,7 @@ impl<S: DeviceStore> Device<S> {
             link,
             session: Session::default(),
             chance,
+            wiped: false,
         };
         device.read_directory()?;
         device.read_policies()?;
@@ -212,6 +215,9 @@ impl<S: DeviceStore> Device<S> {
 
     /// Carries out a command: judged, signed, written and durable when this returns.
     pub fn perform(&mut self, command: Command, now: &Now) -> Result<Performed, DeviceError> {
+        if self.wiped {
+            return Err(DeviceError::Wiped);
+        }
         if self.directory.key.is_none() {
             return Err(Refusal::new(RefusalCode::DirectoryMissing).into());
         }
@@ -268,6 +274,9 @@ impl<S: DeviceStore> Device<S> {
 
     /// Keeps a photo or file until the relay has it; gives its hash, for evidence of `doc`.
     pub fn attach(&mut self, doc: DocId, media: &str, bytes: &[u8]) -> Result<BlobHash, DeviceError> {
+        if self.wiped {
+            return Err(DeviceError::Wiped);
+        }
         if bytes.len() as u64 > limits::BLOB_BYTES_MAX {
             let large = Refusal::new(RefusalCode::TooLarge).with("what", "file");
             return Err(large.with("limit", limits::BLOB_BYTES_MAX).into());

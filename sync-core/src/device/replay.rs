@@ -2,7 +2,11 @@
 //!
 //! The refused change and everything built on it leave the document. The device's later actions are
 //! carried out anew under a new epoch (sequence numbers are never used twice); what cannot be said
-//! without the refused one is held beside it, with its own reason. One batch moves all of it.
+//! without the refused one is held beside it, with its own reason, once the relay has it as it was
+//! written: until then it stays in the outbox, so that nothing lives on this device alone. One batch
+//! moves all of it.
+
+use std::collections::BTreeSet;
 
 use super::record::{self, Held, Outgoing};
 use super::{Device, DeviceError};
@@ -15,11 +19,13 @@ use crate::store::{Batch, DeviceStore, Table};
 use crate::time::Now;
 
 impl<S: DeviceStore> Device<S> {
-    /// Takes refused changes out of a document and says the rest again.
+    /// Takes refused changes out of a document and says the rest again. `answered`: what the relay has
+    /// and holds.
     pub(super) fn refuse(
         &mut self,
         doc: DocId,
         refused: &[(ChangeHash, Refusal)],
+        answered: &BTreeSet<ChangeHash>,
         now: &Now,
     ) -> Result<(), DeviceError> {
         let outbox: Vec<(u64, Outgoing)> =
@@ -42,12 +48,16 @@ impl<S: DeviceStore> Device<S> {
         for (number, outgoing) in
             outbox.into_iter().filter(|(_, o)| dropped.contains(&o.hash) || hashes.contains(&o.hash))
         {
-            batch = batch.delete(Table::Outbox, number.to_be_bytes());
             let why = refused.iter().find(|(hash, _)| *hash == outgoing.hash).map(|(_, why)| why.clone());
             let outcome = match why {
                 Some(why) => Err(why),
                 None => self.say_again(&mut rebuilt, &outgoing.action, &dropped, epoch, now),
             };
+            if outcome.is_err() && !answered.contains(&outgoing.hash) {
+                // The relay gets it as it was written, and its verdict will hold it.
+                continue;
+            }
+            batch = batch.delete(Table::Outbox, number.to_be_bytes());
             match outcome {
                 Ok(Some(change)) => again.push((outgoing.action, change, outgoing.at_ms)),
                 Ok(None) => {}
@@ -57,6 +67,11 @@ impl<S: DeviceStore> Device<S> {
         for (action, change, at_ms) in &again {
             let entry = self.shelf.outgoing(&rebuilt, action, change, *at_ms);
             batch = batch.and(entry);
+        }
+        if rebuilt.is_blank() {
+            // The opening itself was refused: no empty order stays in the lists. The epoch stays burnt.
+            batch = batch.and(self.evict(doc));
+            return self.shelf.commit(batch, []);
         }
         batch = batch.and(self.shelf.whole(&rebuilt)).and(self.row(&rebuilt));
         self.shelf.commit(batch, [rebuilt])

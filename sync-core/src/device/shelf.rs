@@ -71,6 +71,10 @@ impl<S: DeviceStore> Shelf<S> {
         self.warm.borrow_mut().retain(|d| d.id() != doc);
     }
 
+    pub fn forget_all_warm(&self) {
+        self.warm.borrow_mut().clear();
+    }
+
     /// Commits a batch, and keeps the documents it changed warm.
     pub fn commit(
         &mut self,

@@ -11,6 +11,7 @@ use minicbor::bytes::ByteArray;
 use super::record::{self, Held, Outgoing, PendingBlob};
 use super::{Device, DeviceError};
 use crate::admission;
+use crate::directory::Directory;
 use crate::document::{ChangeBytes, Document};
 use crate::ids::{BlobHash, ChangeHash, DocId, Position};
 use crate::limits;
@@ -262,7 +263,7 @@ impl<S: DeviceStore> Device<S> {
         self.shelf.commit(batch, [])
     }
 
-    fn evict(&self, doc: DocId) -> Batch {
+    pub(super) fn evict(&self, doc: DocId) -> Batch {
         self.shelf.forget_warm(doc);
         let batch = self.shelf.without(doc).delete(Table::Meta, record::row_key(doc));
         batch.delete(Table::Meta, record::leaving_key(doc))
@@ -331,11 +332,12 @@ impl<S: DeviceStore> Device<S> {
         }
         self.shelf.commit(batch, [])?;
         for (doc, mut held) in refused {
+            let answered: BTreeSet<ChangeHash> = held.iter().map(|(hash, _)| *hash).collect();
             // What is refused only for building on a refused one is said again, not held.
             if held.iter().any(|(_, r)| r.code != RefusalCode::DependencyMissing) {
                 held.retain(|(_, r)| r.code != RefusalCode::DependencyMissing);
             }
-            self.refuse(doc, &held, now)?;
+            self.refuse(doc, &held, &answered, now)?;
         }
         for doc in touched {
             self.leave(doc)?;
@@ -377,10 +379,17 @@ impl<S: DeviceStore> Device<S> {
     }
 
     /// Erases everything; the receipt is signed before the key goes.
+    ///
+    /// What was said meanwhile goes to the relay first, which answers it and then asks once more.
     fn wipe(&mut self, reason: &Refusal) -> Result<Vec<Frame>, DeviceError> {
+        if !self.shelf.outbox()?.is_empty() {
+            return self.pump();
+        }
         let statement = format!("gendan/wiped/1 {} {}", self.me.device, reason.code.as_str());
         let receipt = self.key.sign(statement.as_bytes()).to_vec();
         self.shelf.store.erase()?;
+        self.shelf.forget_all_warm();
+        (self.directory, self.wiped) = (Directory::default(), true);
         self.session = Session { refused: Some(reason.clone()), ..Session::default() };
         Ok(vec![Frame::Wiped { receipt }])
     }

@@ -73,6 +73,17 @@ impl World {
         panic!("a connection never comes to rest");
     }
 
+    /// Asks the relay, on a calm connection, whether a device holds what it should; its answer.
+    pub fn agreement(&mut self, name: &str) -> Option<bool> {
+        self.connect(name);
+        self.run(name, None);
+        let site = self.sites.get_mut(name)?;
+        let asked = site.device.ask_agreement().expect("a device knows its documents");
+        site.link.as_mut()?.send_up(vec![asked]);
+        self.run(name, None);
+        self.sites[name].device.agreement()
+    }
+
     /// One frame in one direction. `None`: nothing moves any more, or the connection broke.
     fn step(&mut self, name: &str, weather: Option<Weather>) -> Option<bool> {
         let roll = |chance: u32, rng: &mut rand_chacha::ChaCha8Rng| rng.random_range(0..1_000) < chance;

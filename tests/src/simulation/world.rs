@@ -52,6 +52,7 @@ pub struct World {
     company_key: SecretKey,
     office: (PersonId, DeviceId, SecretKey),
     company: CompanyId,
+    relay_disk: MemoryDisk,
 }
 
 /// 2026-11-23 08:00 in Shanghai.
@@ -75,8 +76,10 @@ impl World {
         let company_key = SecretKey::from_seed(&rng.random());
         let key = SecretKey::from_seed(&rng.random());
         let (person, device) = (PersonId::staffed(company, "M01"), DeviceId::from_bytes(rng.random()));
+        let relay_disk = MemoryDisk::new();
+        let store = relay_disk.open().expect("a fresh disk opens");
         let log: Arc<dyn ChangeLog> =
-            Arc::new(KeptLog::open(MemoryStore::new(), rng.random()).expect("an empty store opens"));
+            Arc::new(KeptLog::open(store, rng.random()).expect("an empty store opens"));
         let mut fill = chance(rng.random());
         let mut clerk = Clerk { person, device, key: &key, chance: &mut *fill };
         let founding = Founding {
@@ -98,7 +101,25 @@ impl World {
             company_key,
             office: (person, device, key),
             company,
+            relay_disk,
         }
+    }
+
+    /// The relay is killed and started again over what it had made durable; every connection breaks.
+    pub fn restart_relay(&mut self) {
+        for site in self.sites.values_mut() {
+            site.link = None;
+            site.device.disconnected();
+        }
+        self.relay_disk = self.relay_disk.snapshot();
+        let store = self.relay_disk.open().expect("a snapshot is not open elsewhere");
+        let log: Arc<dyn ChangeLog> = Arc::new(KeptLog::open(store, 1).expect("the log opens again"));
+        self.relay = Arc::new(Relay::open(log, self.company).expect("the relay opens again"));
+    }
+
+    /// The person in whose name the office acts, and the device it acts through.
+    pub fn office_ids(&self) -> (PersonId, DeviceId) {
+        (self.office.0, self.office.1)
     }
 
     /// Time goes on.
@@ -186,7 +207,8 @@ impl World {
         site.device.perform(command, &now)
     }
 
-    /// The app is killed and started again: what was durable is there, nothing else.
+    /// The app is killed and started again: what was durable is there, nothing else. A device that has
+    /// erased itself is no site any more.
     pub fn restart(&mut self, name: &str) {
         let site = self.sites.get_mut(name).expect("a known device");
         site.link = None;
@@ -194,7 +216,11 @@ impl World {
         let store = site.disk.snapshot();
         site.disk = store;
         let opened = site.disk.open().expect("a disk opens again");
-        site.device = Device::open(opened, chance(site.seed)).expect("a device opens again");
+        match Device::open(opened, chance(site.seed)) {
+            Ok(device) => site.device = device,
+            Err(DeviceError::NotEnrolled) => drop(self.sites.remove(name)),
+            Err(error) => panic!("a device opens again: {error}"),
+        }
     }
 
     /// Every device connects in calm weather and syncs until all are in step.
@@ -202,7 +228,7 @@ impl World {
         let names: Vec<String> = self.sites.keys().cloned().collect();
         for _round in 0..40 {
             let mut quiet = true;
-            for name in &names {
+            for name in names.iter().filter(|name| self.sites.contains_key(*name)).collect::<Vec<_>>() {
                 self.connect(name);
                 quiet &= self.run(name, None) == 0;
             }
