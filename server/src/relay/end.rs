@@ -122,6 +122,11 @@ impl RelayEnd {
                 Ok(vec![Frame::BlobState { hash, have, complete: have == size }])
             }
             Frame::BlobGet { hash, offset } => {
+                let belongs = self.blobs.belongs(hash).map_err(|e| broken("blob", e))?;
+                let seen = belongs.map(|(doc, _)| self.sees(doc, now_ms)).transpose()?.unwrap_or(false);
+                if !seen {
+                    return Err(broken("blob", "there is no such blob"));
+                }
                 let bytes = self.blobs.read(hash, offset).map_err(|e| broken("blob", e))?;
                 Ok(vec![Frame::BlobPart { hash, offset, bytes }])
             }

@@ -80,6 +80,11 @@ impl Relay {
         gathered: &mut Gathered,
     ) -> Result<Option<Verdict>, RelayError> {
         let doc = stage.id();
+        if digest(&change.bytes) != Some(change.hash) {
+            // Or a device could take the place of another's change in the tray.
+            let message = "the hash that was sent is not the change's".to_owned();
+            return Err(RelayError::Protocol { code: "wrong_hash", message });
+        }
         if let Some(position) = self.log.position_of(doc, change.hash)? {
             return Ok(Some(Verdict::Admitted { position }));
         }
@@ -91,7 +96,11 @@ impl Relay {
             return Ok(Some(Verdict::Held { refusal: earlier.reason }));
         }
         let footing = self.footing();
-        let verdict = match self.shut_out(&footing, peer) {
+        let barred = match self.shut_out(&footing, peer) {
+            Some(refusal) => Some(refusal),
+            None => self.outside(&footing, peer, doc, now_ms)?,
+        };
+        let verdict = match barred {
             Some(refusal) => Err(refusal),
             None => {
                 let gate = Gate {
@@ -130,6 +139,23 @@ impl Relay {
             None if footing.directory.key.is_none() => None,
             None => Some(Refusal::new(RefusalCode::DeviceRevoked)),
         }
+    }
+
+    /// Prices and payments have no store of their own: they are within reach of whom their subject is.
+    fn outside(
+        &self,
+        footing: &Footing,
+        peer: Peer,
+        doc: DocId,
+        now_ms: UnixMs,
+    ) -> Result<Option<Refusal>, RelayError> {
+        // Somebody without a role is refused as such, by the rulebook.
+        if !doc.kind().is_money() || footing.rules().scopes(peer.person, now_ms).is_empty() {
+            return Ok(None);
+        }
+        let tags = audience::money_tags(doc, &self.log.audience(doc.subject())?);
+        let inside = audience::visible(&tags, &footing.interests(peer.person, now_ms));
+        Ok((!inside).then(|| Refusal::new(RefusalCode::OutOfScope)))
     }
 
     /// An action that was held and has now been said again under a new epoch needs no release any more.
@@ -271,6 +297,12 @@ pub(super) const RELAY: DeviceId = DeviceId::from_bytes([0; 16]);
 /// The entry that tells a device what became of a change that was held.
 pub(super) fn resolved(held: &HeldChange, resolution: Resolution) -> Entry {
     Entry::Resolved { doc: held.doc, hash: held.hash, device: held.device, resolution }
+}
+
+/// The hash that a change's chunk has: over its type, length and body.
+fn digest(bytes: &[u8]) -> Option<ChangeHash> {
+    use sha2::{Digest as _, Sha256};
+    bytes.get(8..).map(|body| ChangeHash(Sha256::digest(body).into()))
 }
 
 fn hold(doc: DocId, change: &ChangeBytes, peer: Peer, now_ms: UnixMs, reason: Refusal) -> HeldChange {
