@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_GOLDEN=1` writes them anew. Needs the feature `cli`, which builds the generator.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

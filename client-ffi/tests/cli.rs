@@ -1,5 +1,7 @@
 //! `gendan-field` as a person runs it: subcommands, exit codes, JSON, a batch.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::io::Write as _;

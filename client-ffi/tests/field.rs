@@ -1,5 +1,7 @@
 //! The device as an app holds it, over real sockets against a relay in this process.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::{Arc, Mutex};

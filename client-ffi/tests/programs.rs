@@ -1,5 +1,7 @@
 //! The Kotlin and Python programs, run against a relay in this process.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::Path;
@@ -21,9 +23,10 @@ async fn runs(language: &str) {
         .env("GENDAN_CODE_CREW", office.code("C01", "crew"))
         .env("GENDAN_LIB_DIR", test.parent().unwrap());
     let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8_lossy(&run.stdout);
+    let text = format!("{said}{}", String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{text}");
-    assert!(text.lines().last().is_some_and(|l| l.starts_with("ok")), "{text}");
+    assert!(said.lines().last().is_some_and(|l| l.starts_with("ok")), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

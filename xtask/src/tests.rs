@@ -1,5 +1,6 @@
 //! What CI checks, in one command; and the simulation over many seeds.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -35,6 +36,7 @@ impl Test {
             )?;
         }
         nextest()?;
+        bindings()?;
         run("cargo", &["nextest", "run", "--workspace", "--features", "client-ffi/cli", "--no-fail-fast"])?;
         if !self.quick {
             documentation()?;
@@ -44,6 +46,16 @@ impl Test {
         println!("✔ cargo xtask test");
         Ok(())
     }
+}
+
+/// The Kotlin program runs on the JVM through JNA; where it is missing, Debian's packages bring it.
+fn bindings() -> anyhow::Result<()> {
+    if !Path::new("/usr/share/java/jna.jar").exists() {
+        run("apt-get", &["update", "-q"])?;
+        run("apt-get", &["install", "-y", "-q", "--no-install-recommends", "libjna-java", "libjna-jni"])?;
+    }
+    let there = Command::new("java").arg("-version").output().is_ok_and(|o| o.status.success());
+    if there { Ok(()) } else { bail!("java 17 is missing: apt-get install openjdk-17-jre-headless") }
 }
 
 /// nextest is a program of its own; where it is missing, it is built from crates.io.

@@ -8,7 +8,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::ProjectionError;
 
-/// The version of the tables; raise it with every change to [`TABLES`] or to what is written into them.
+/// The version of the tables; raise it with every change to `TABLES` or to what is written into them.
 pub const VERSION: i64 = 1;
 
 /// `PRAGMA application_id` of a read model: "gnd1".

@@ -7,7 +7,7 @@
 //! It guards against accidents; against people there is TLS.
 //!
 //! Bounds, each checked before memory is taken: the message, what it inflates to, the number and depth
-//! of CBOR items, and then each list and text ([`super::bounded`]). CBOR here (RFC 8949) has definite
+//! of CBOR items, and then each list and text (`bounded`). CBOR here (RFC 8949) has definite
 //! lengths and no tags. One encoder and one decoder live as long as their connection.
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};

@@ -6,7 +6,7 @@
 //! Times are Unix milliseconds, sizes and offsets bytes. Any frame may be lost with its connection and
 //! said again on the next: none has an effect that a second one would double.
 //!
-//! Not here: bytes on the wire ([`super::codec`]) and who says what when ([`crate::session`]).
+//! Not here: bytes on the wire ([`super::codec`]) and who says what when ([`crate::device`]).
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};

@@ -4,7 +4,7 @@
 //! ends of one direction of one connection. Invariants: a bound is checked before memory is taken for
 //! what it bounds; a message that was altered, lost or repeated on the way is noticed, and its
 //! connection ends; foreign bytes yield an error, never a panic. Not here: sockets, who says what when
-//! ([`crate::session`]), and whether a change may enter ([`crate::admission`]).
+//! ([`crate::device`]), and whether a change may enter ([`crate::admission`]).
 
 mod bounded;
 pub mod codec;
