@@ -1,3 +1,5 @@
+//! The published form of a policy: its version with it, as CBOR, under the SHA-256 of those bytes.
+
 use super::model::Policy;
 use crate::ids::BlobHash;
 #[derive(Clone, Debug)]
