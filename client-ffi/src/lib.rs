@@ -13,8 +13,8 @@ pub mod error;
 pub mod wishes;
 pub mod views;
 pub mod transport;
-pub mod enrolment;
 pub mod session;
+pub mod enrolment;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod client;

@@ -6,8 +6,8 @@
 //!
 //! The order of the `mod` lines is the layer order: a module names only modules above it.
 
-pub mod ids;
 pub mod limits;
+pub mod ids;
 pub mod money;
 pub mod time;
 pub mod refusal;

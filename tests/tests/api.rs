@@ -16,11 +16,13 @@ use gendan_server::identity::keys::KeyRing;
 use gendan_server::identity::passwords;
 use gendan_server::listen;
 use gendan_server::log::{ChangeLog, KeptLog};
+use gendan_server::projection::{Place, Projection};
 use gendan_server::relay::found::{Founding, found};
 use gendan_server::relay::office::Clerk;
 use serde_json::{Value, json};
 use sync_core::ids::{DeviceId, PersonId};
 use sync_core::policy::check;
+use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use sync_core::store::{SledStore, StoreKey};
 
@@ -43,7 +45,7 @@ struct Answer {
 }
 
 fn app(folder: &Path, config: Config) -> App {
-    let policy = check::parse(check::shipped("furniture").unwrap()).unwrap();
+    let policy = Policy::parse(check::shipped("furniture").unwrap()).unwrap();
     let keys = KeyRing::create(folder).unwrap();
     let person = PersonId::staffed(keys.company, "M01");
     let (device, key) = keys.make_custodial(person).unwrap();
@@ -66,7 +68,15 @@ fn app(folder: &Path, config: Config) -> App {
     passwords::set(log.as_ref(), person, PASSWORD, clock.unix_ms()).unwrap();
     let blobs = Arc::new(FolderBlobs::open(&folder.join("blobs")).unwrap());
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    App::new(Arc::new(relay), blobs, Arc::new(keys), config, clock, metrics)
+    let relay = Arc::new(relay);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let place = Place::File(folder.join("read-model.sqlite"));
+    let projection = runtime.block_on(async {
+        let projection = Projection::open(&place, relay.clone()).await.unwrap();
+        projection.catch_up(clock.unix_ms()).await.unwrap();
+        projection
+    });
+    App::new(relay, Arc::new(projection), blobs, Arc::new(keys), config, clock, metrics)
 }
 
 impl Served {

@@ -1,3 +1,5 @@
+//! Tests of the document: merging, reading at heads, and what hostile bytes do to it.
+
 use proptest::prelude::*;
 
 use super::untrusted::Untrusted;
