@@ -1,6 +1,8 @@
 //! The real router on a real socket: every wrong request is answered as RFC 9457 says, with its status
 //! and stable code, and the OpenAPI document is the one that is checked in.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

@@ -3,6 +3,8 @@
 //! `GENDAN_SEEDS=N` runs so many (20 where it is not set); `GENDAN_SEED=S` runs that one alone. The last
 //! line printed is `N seeds, N failed`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
