@@ -1,7 +1,7 @@
 //! An enrolled device turns hostile: whatever it pushes is refused or held with a reason, nothing breaks,
 //! and the others work on.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 use std::sync::Arc;
 

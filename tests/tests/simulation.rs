@@ -204,3 +204,44 @@ fn a_revoked_device_hands_its_unsent_work_in_and_erases_itself() {
     let reopened = sync_core::device::Device::open(site.disk.open().unwrap(), Box::new(|_| {}));
     assert!(matches!(reopened.err(), Some(sync_core::device::DeviceError::NotEnrolled)), "nothing is left");
 }
+
+#[test]
+fn an_order_withdrawn_shortly_before_the_role_ends_leaves_the_device_too() {
+    let (mut world, doc) = shop(7);
+    let crew = world.sites["S01"].device.person();
+    let (_, state) = world.sites["D01"].device.state(doc).unwrap();
+    let appointment = *state.appointments.keys().next().unwrap();
+    world.office(Command::Visit(doc, appointment, sync_core::fact::kinds::AppointmentStatus::Cancelled));
+    let ended = world.time_ms;
+    world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+    world.heal();
+    assert!(world.sites["S01"].device.rows(DocKind::Order).unwrap().is_empty(), "no address stays behind");
+}
+
+#[test]
+fn two_stores_that_took_one_number_apart_both_go_on_seeing_it() {
+    let (mut world, _) = shop(8);
+    world.join("D02", "sales", Some("城西店"));
+    world.heal();
+    world.perform("D01", open_order(&world, "B7")).unwrap();
+    let Command::OpenOrder { number, fields, items, .. } = open_order(&world, "B7") else { panic!() };
+    let store = Some(StoreId::named(world.company(), "城西店"));
+    let theirs = Command::OpenOrder { number, store, fields, items, taken_ms: None, channel: None };
+    world.perform("D02", theirs).unwrap();
+    world.heal();
+    agree(&world);
+    assert_eq!(world.agreement("D01"), Some(true));
+    assert_eq!(world.agreement("D02"), Some(true));
+}
+
+#[test]
+fn an_order_that_was_refused_whole_leaves_no_empty_line() {
+    let (mut world, _) = shop(9);
+    world.perform("D01", open_order(&world, "B8")).unwrap();
+    let (person, ended) = (world.sites["D01"].device.person(), world.time_ms);
+    world.office(Command::EndRole(person, "sales".parse().unwrap(), ended));
+    world.heal();
+    let site = &world.sites["D01"].device;
+    assert!(site.rows(DocKind::Order).unwrap().is_empty(), "neither an empty line nor an old order");
+    assert!(!site.held().unwrap().is_empty(), "what was said is kept with its reason");
+}
