@@ -23,6 +23,11 @@ pub enum Ask {
         /// In whose name.
         number: Option<String>,
     },
+    /// The evidence of an order or ticket.
+    Evidence {
+        /// Its number or document id.
+        number: String,
+    },
     /// Write a backup.
     Backup {
         /// A new folder.

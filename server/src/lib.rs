@@ -9,6 +9,7 @@ pub mod log;
 pub mod blob;
 pub mod identity;
 pub mod relay;
+pub mod evidence;
 pub mod projection;
 pub mod backup;
 pub mod problem;

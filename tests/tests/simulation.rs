@@ -245,3 +245,32 @@ fn an_order_that_was_refused_whole_leaves_no_empty_line() {
     assert!(site.rows(DocKind::Order).unwrap().is_empty(), "neither an empty line nor an old order");
     assert!(!site.held().unwrap().is_empty(), "what was said is kept with its reason");
 }
+
+#[test]
+fn what_a_customer_signed_is_proved_from_a_file_alone_and_no_altered_file_holds() {
+    let (mut world, doc) = shop(7);
+    world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    world.perform("S01", Command::Step(doc, signed("delivered"))).unwrap();
+    world.perform("D01", Command::Edit(doc, edit("delivery_date", "2027-01-01"))).unwrap();
+    world.heal();
+    let found = world.relay.document(doc).unwrap().unwrap();
+    let file = gendan_server::evidence::EvidenceFile::of(&found, &world.relay.footing());
+    let proved = file.prove().unwrap();
+    assert_eq!(proved.signatures.len(), 1);
+    assert_eq!(proved.signatures[0].content["delivery_date"], "2026-12-01", "what was on the screen");
+    let mut other = file.clone();
+    other.company_key = "11".repeat(32);
+    assert!(other.prove().is_err(), "another company's key");
+    let mut other = file.clone();
+    other.certificates.pop();
+    assert!(other.prove().is_err(), "a certificate is missing");
+    let mut other = file.clone();
+    other.doc = DocId::new(DocKind::Order, [9; 16]).to_string();
+    assert!(other.prove().is_err(), "moved to another order");
+    for at in (0..file.document.len()).step_by(97) {
+        let mut other = file.clone();
+        let digit = if &other.document[at..=at] == "0" { "1" } else { "0" };
+        other.document.replace_range(at..=at, digit);
+        assert!(other.prove().is_err(), "altered at {at}");
+    }
+}

@@ -419,6 +419,7 @@ impl Shop {
         let held = self.get("/v1/held")?;
         let held = held.as_array().cloned().unwrap_or_default();
         ensure!(held.len() == 2, "the crew's two facts are held: {held:?}");
+        ensure!(held.iter().any(|h| h["code"] == "role_ended"), "and why is said: {held:?}");
         let case = self.get(&format!("/v1/cases/{}", orders.late))?;
         ensure!(!done(&case, "delivered"), "nothing unauthorised takes effect");
         self.release(held)?;
@@ -426,7 +427,37 @@ impl Shop {
         ensure!(done(&case, "delivered"), "what was released is in force: {case}");
         let repair = self.get(&format!("/v1/cases/{ticket}"))?;
         ensure!(done(&repair, "accepted"), "the engineer's offline ticket arrived: {repair}");
+        self.prove(&orders.moved)?;
         self.findings(orders)
+    }
+
+    /// What the customer signed is written into a file, and checked from that file alone.
+    fn prove(&self, number: &str) -> anyhow::Result<()> {
+        title("客户签过什么,人人可验", "what the customer signed, checked by anyone");
+        let file = self.folder.join("evidence.json");
+        let gendan = || Command::new(built().join("gendan"));
+        let data = self.folder.join("relay");
+        let (code, said) =
+            json(gendan().env("GENDAN_DATA", data).args(["--json", "evidence", number]).arg(&file))?;
+        ensure!(code == 0, "evidence: {said}");
+        let (code, proved) = json(gendan().args(["--json", "verify"]).arg(&file))?;
+        ensure!(code == 0, "verify: {proved}");
+        for signed in proved["signatures"].as_array().into_iter().flatten() {
+            let content = &signed["content"];
+            println!(
+                "  {} {}: 屏上送货日期 delivery date on the screen {}",
+                signed["signer"].as_str().unwrap_or(""),
+                signed["step"].as_str().unwrap_or(""),
+                content["delivery_date"].as_str().unwrap_or("")
+            );
+        }
+        ensure!(proved["signatures"].as_array().is_some_and(|s| !s.is_empty()), "a signature: {proved}");
+        let altered = std::fs::read_to_string(&file)?.replacen("00", "01", 1);
+        std::fs::write(&file, altered)?;
+        let (code, _) = json(gendan().args(["--json", "verify"]).arg(&file))?;
+        ensure!(code != 0, "an altered file must not hold");
+        println!("  改动一个字节即不成立 / with one byte altered it does not hold");
+        Ok(())
     }
 
     /// Releases what is held, what others build on first.
@@ -477,6 +508,8 @@ impl Shop {
             insertion.is_some_and(|a| a == "50.00 CNY"),
             "handing in at 19:05 is an insertion of 50 yuan: {rules:?}"
         );
+        let in_time = rules.get(&format!("{} insertion", orders.moved));
+        ensure!(in_time.is_none(), "handing in at 17:05 is within the hours: {rules:?}");
         let fetched = rules.get(&format!("{} fetched-late", orders.moved));
         ensure!(fetched.is_some_and(|a| a == "10.00 CNY"), "fetched on the 4th day is 10 yuan: {rules:?}");
         Ok(())

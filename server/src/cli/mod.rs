@@ -3,6 +3,7 @@
 pub mod founding;
 pub mod import;
 pub mod keep;
+pub mod proof;
 pub mod serve;
 
 use std::path::PathBuf;
@@ -49,6 +50,10 @@ enum Command {
     Restore(keep::Restore),
     /// Read the whole store and say what was found.
     Check(keep::Check),
+    /// Write one order or ticket into a file that anyone can check.
+    Evidence(proof::Evidence),
+    /// Check an evidence file; needs no data folder.
+    Verify(proof::Verify),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -125,6 +130,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => backup.run(&context),
         Command::Restore(restore) => restore.run(&context),
         Command::Check(check) => check.run(&context),
+        Command::Evidence(evidence) => evidence.run(&context),
+        Command::Verify(verify) => verify.run(&context),
         Command::Openapi => {
             println!("{}", crate::api::openapi());
             Ok(())

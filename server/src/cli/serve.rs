@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::{Company, Context, import, keep};
+use super::{Company, Context, import, keep, proof};
 use crate::api::{App, router};
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
@@ -33,6 +33,7 @@ impl Serve {
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
         let config = Config::read(self.config.as_deref(), self.listen)?;
         observe(&config)?;
+        quiet_panics();
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
         let company = context.open()?;
         let (served, data, clock) = (company.clone(), context.data.clone(), context.clock.clone());
@@ -41,6 +42,7 @@ impl Serve {
                 let imported = import::import(&served, &file, number.as_deref(), &clock.now(), &|_, _| {})?;
                 Ok(serde_json::to_value(imported)?)
             }
+            Ask::Evidence { number } => Ok(serde_json::to_value(proof::evidence(&served.relay, &number)?)?),
             Ask::Backup { folder } => keep::back_up(&served.log, &data, &folder),
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -84,6 +86,15 @@ fn observe(config: &Config) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().try_init(),
     };
     done.map_err(|e| anyhow::anyhow!("logging cannot start: {e}"))
+}
+
+/// A panic over foreign bytes is contained where they are judged: one line with its place, no backtrace
+/// that a hostile device could fill the log with, and no message, which may quote what it was about.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(at, "a panic was contained");
+    }));
 }
 
 /// Done once the process is asked to stop.
