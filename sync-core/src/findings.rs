@@ -1,10 +1,13 @@
 //! Findings of a document: its folded state as a case, judged by the policy in force when it was opened.
 
+use std::str::FromStr as _;
+
 use crate::directory::Rules;
 use crate::document::Document;
 use crate::domain::fields::{Map, Value};
 use crate::fact::kinds::Outcome;
 use crate::fold::State;
+use crate::ids::Name;
 use crate::policy::judge::{Case, Event, Finding, judge};
 use crate::time::UnixMs;
 
@@ -29,14 +32,28 @@ pub fn case_of(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<Case>
             Err(_) => u32::MAX,
         },
     };
+    let opening = state.opened.as_ref().map(|opened| Event {
+        fact: opened.said.fact,
+        step: Name::from_str("opened").expect("a name of lower-case letters"),
+        at: opened.said.at,
+        by: opened.said.by,
+        items: all_items,
+    });
+    let flow = state.flow(rules);
+    let closes = |id: &Name| flow.and_then(|f| f.step(id.as_str())).is_some_and(|step| step.closes);
+    let closed = state.steps.iter().find(|s| s.what.outcome == Outcome::Done && closes(&s.what.step));
+    let cancelled = state.cancelled.as_ref().filter(|_| state.is_cancelled());
+    let ended = cancelled.map(|c| c.said.at.best().0).or_else(|| closed.map(|s| s.said.at.best().0));
     Some(Case {
         flow: state.flow_name()?.clone(),
         opened_ms: state.opened_ms()?,
         delivery: fields.get("delivery_date").and_then(Value::as_text).and_then(|d| d.parse().ok()),
         materials: items.iter().filter_map(material).collect(),
         urgency: state.opened.as_ref().and_then(|o| o.what.urgency.clone()),
-        over: state.is_cancelled() || state.is_closed(state.flow(rules)),
-        events: happened.map(event).collect(),
+        ended_ms: ended,
+        // No fact stops a ticket's clock yet.
+        pauses: Vec::new(),
+        events: opening.into_iter().chain(happened.map(event)).collect(),
     })
 }
 

@@ -3,7 +3,8 @@
 //! In: TOML text of at most [`limits::POLICY_BYTES_MAX`] bytes, written by a person of the company. Out:
 //! the [`Policy`], or every [`PolicyFault`] found (at most [`limits::POLICY_FAULTS_MAX`]), each with a
 //! stable code, the path of the value, its line where it came from text, and words in Chinese and
-//! English. Text that is no TOML, or a value of the wrong kind, is told alone: the rest cannot be read.
+//! English. Three rounds, each telling all it finds: what is no TOML, what has the wrong shape (see
+//! [`super::shape`]), and what does not fit together; a round is not begun before the one before is clean.
 //!
 //! Invariants of a checked policy: every role, step and window that is named exists; a step comes after
 //! earlier ones only, so that every flow can be walked to a closing step; amounts, time zone and currency
@@ -17,9 +18,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::{FaultCode, PolicyFault};
 use super::model::{Flow, Policy, Power, Rule, RuleForm, Step, Subject, Words};
+use super::shape;
 use crate::ids::Name;
 use crate::limits;
 use crate::money::{Currency, Money};
+
+/// Days that may pass before an amount begins to double: what doubles is meant to press.
+const DOUBLING_DAYS_MAX: u32 = 60;
+/// Minor units of the largest amount: with it, no amount that doubles or counts items grows too large.
+const AMOUNT_MINOR_MAX: i64 = 1_000_000_000;
 
 /// The policies that a company may start from: name and TOML.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -42,12 +49,17 @@ impl Policy {
         if toml.len() > limits::POLICY_BYTES_MAX {
             return Err(vec![too_large()]);
         }
-        let unreadable = |error: toml::de::Error| {
-            let line = error.span().map(|span| line_of(toml, span.start));
-            vec![PolicyFault { line, ..PolicyFault::new(FaultCode::Unreadable, "", error.message()) }]
+        let (table, broken) = DeTable::parse_recoverable(toml);
+        if !broken.is_empty() {
+            let mut faults = shape::told(toml, broken.iter().map(|error| (String::new(), error)));
+            // What stumbles again over the same line says nothing new.
+            faults.dedup_by_key(|fault| fault.line);
+            return Err(faults);
+        }
+        let policy: Self = match toml::from_str(toml) {
+            Ok(policy) => policy,
+            Err(error) => return Err(shape::faults(toml, table.get_ref(), &error)),
         };
-        let table = DeTable::parse(toml).map_err(unreadable)?;
-        let policy: Self = toml::from_str(toml).map_err(unreadable)?;
         let mut faults = unknown_rule_keys(table.get_ref());
         faults.extend(policy.faults());
         for fault in &mut faults {
@@ -82,7 +94,7 @@ fn too_large() -> PolicyFault {
 }
 
 /// The line, counted from 1, of a byte offset.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
@@ -122,6 +134,7 @@ fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
             "reminder" => &["step", "remind", "amount"],
             "within" => &["from", "until", "days", "amount", "doubling", "excused_by"],
             "mistake" => &["step", "once", "each_item_after"],
+            "without" => &["step", "needs", "amount"],
             "urgency" => &["response", "resolution", "escalate_to"],
             _ => continue,
         };
@@ -182,7 +195,8 @@ impl<'p> Check<'p> {
     fn amount(&mut self, path: String, amount: Option<&String>) {
         let Some(text) = amount else { return };
         let currency = Currency::parse(&self.policy.currency).unwrap_or(Currency::CNY);
-        let good = Money::parse(text, currency).is_ok_and(|money| money.minor > 0);
+        let good =
+            Money::parse(text, currency).is_ok_and(|money| (1..=AMOUNT_MINOR_MAX).contains(&money.minor));
         self.unless(good, FaultCode::BadAmount, path, text);
     }
 
@@ -211,6 +225,9 @@ impl<'p> Check<'p> {
             let ok = period.from < period.to && before.is_none_or(|end| end <= period.from);
             self.unless(ok, FaultCode::BadPeriod, format!("calendar.hours[{at}]"), "");
             before = Some(period.to);
+        }
+        for day in calendar.holidays.intersection(&calendar.extra_days) {
+            self.fault(FaultCode::IdTwice, "calendar.extra_days", &day.to_string());
         }
         self.clause("calendar", &calendar.clause);
     }
@@ -245,6 +262,7 @@ impl<'p> Check<'p> {
 
     fn step(&mut self, path: &str, step: &Step, own: &BTreeSet<&Name>, earlier: &BTreeSet<&Name>) {
         self.said(path, &step.title, &step.clause);
+        self.unless(step.id != *"opened", FaultCode::Reserved, format!("{path}.id"), step.id.as_str());
         self.unless(!step.by.is_empty(), FaultCode::Nobody, format!("{path}.by"), "");
         self.roles_exist(&format!("{path}.by"), &step.by);
         self.once(&format!("{path}.values"), step.values.iter());
@@ -256,10 +274,16 @@ impl<'p> Check<'p> {
 
     fn tables(&mut self) {
         let policy = self.policy;
+        let mut titles = BTreeSet::new();
         for (name, material) in &policy.materials {
             let path = format!("materials.{name}");
             self.said(&path, &material.title, &material.clause);
             self.count(format!("{path}.lead_days"), 0, material.lead_days);
+            for title in [&material.title.zh, &material.title.en] {
+                // A sheet names materials by their titles.
+                let path = format!("{path}.title");
+                self.unless(titles.insert(title.trim()), FaultCode::IdTwice, path, title);
+            }
         }
         for (name, urgency) in &policy.urgencies {
             let path = format!("urgencies.{name}");
@@ -304,13 +328,18 @@ impl<'p> Check<'p> {
                 self.unless(found, FaultCode::UnknownWindow, format!("{path}.window"), window.as_str());
                 self.amount(format!("{path}.amount"), amount.as_ref());
             }
+            RuleForm::Without { amount, .. } => self.amount(format!("{path}.amount"), amount.as_ref()),
             RuleForm::LeadTime { amount, .. } | RuleForm::Reminder { amount, .. } => {
                 let some = !policy.materials.is_empty();
                 self.unless(some, FaultCode::NothingToJudge, format!("{path}.form"), "materials");
                 self.amount(format!("{path}.amount"), amount.as_ref());
             }
-            RuleForm::Within { days, amount, .. } => {
-                self.count(format!("{path}.days"), 0, *days);
+            RuleForm::Within { days, amount, doubling, .. } => {
+                let days_max = if *doubling { DOUBLING_DAYS_MAX } else { limits::POLICY_COUNT_MAX };
+                let ok = *days <= days_max;
+                self.unless(ok, FaultCode::OutOfRange, format!("{path}.days"), &days.to_string());
+                let some = !doubling || amount.is_some();
+                self.unless(some, FaultCode::NothingToJudge, format!("{path}.doubling"), "amount");
                 self.amount(format!("{path}.amount"), amount.as_ref());
             }
             RuleForm::Mistake { once, each_item_after, .. } => {
@@ -364,6 +393,11 @@ mod tests {
     fn every_fault_code_is_told_of_a_policy_that_has_the_fault() {
         use FaultCode::*;
         let window = "[windows.w]\ntitle = { zh = \"时段\", en = \"w\" }\nclause = \"t\"\n";
+        let within = "form = \"within\"\nfrom = \"placed\"\nuntil = \"complete\"\n";
+        let material = |name| {
+            let title = "title = { zh = \"板木\", en = \"panel\" }";
+            format!("[materials.{name}]\n{title}\nlead_days = 5\nclause = \"t\"\n")
+        };
         let cases = [
             (TooLarge, "#".repeat(limits::POLICY_BYTES_MAX + 1)),
             (Unreadable, changed("currency = \"CNY\"", "currency = ")),
@@ -382,6 +416,21 @@ mod tests {
             (NoClosing, changed("closes = true", "closes = false")),
             (WrongSubject, changed("subject = \"order\"", "subject = \"ticket\"")),
             (IdTwice, changed("id = \"placed\"", "id = \"reviewed\"")),
+            (
+                IdTwice,
+                changed(
+                    "[calendar]",
+                    "[calendar]\nholidays = [\"2026-10-01\"]\nextra_days = [\"2026-10-01\"]",
+                ),
+            ),
+            (IdTwice, added(&format!("{}{}", material("a"), material("b")))),
+            (IdTwice, changed("id = \"written-warning\"", "id = \"verbal-warning\"")),
+            (IdTwice, rule("form = \"mistake\"\nstep = \"placed\"").replace("\"x\"", "\"ticket-deadline\"")),
+            (Reserved, changed("id = \"handed-in\"", "id = \"opened\"")),
+            (UnknownStep, rule("form = \"without\"\nstep = \"placed\"\nneeds = \"asked\"")),
+            (OutOfRange, rule(&format!("{within}days = 61\ndoubling = true\namount = \"10\""))),
+            (NothingToJudge, rule(&format!("{within}days = 3\ndoubling = true"))),
+            (BadAmount, rule("form = \"mistake\"\nstep = \"placed\"\nonce = \"10000000.01\"")),
             (BadTimezone, changed("Asia/Shanghai", "Asia/Atlantis")),
             (BadCurrency, changed("CNY", "yuan")),
             (BadAmount, rule("form = \"mistake\"\nstep = \"placed\"\nonce = \"fifty\"")),
@@ -420,6 +469,34 @@ mod tests {
         for (fault, text) in faults.iter().zip(["currency = \"yuan\"", "after = [\"reviewd\"]"]) {
             assert_eq!(toml.lines().nth(fault.line.unwrap() - 1), Some(text));
         }
+    }
+
+    #[test]
+    fn what_has_the_wrong_shape_is_told_piece_by_piece_with_path_and_line() {
+        let toml = changed("by = [\"sales\"]", "by = \"sales\"")
+            .replace("repeat = true\nphysical = true", "repeat = \"yes\"")
+            .replace("form = \"urgency\"", "form = \"emergency\"")
+            .replace("[roles.hr]", "[roles.HR]")
+            .replace("response_hours = 1\n", "");
+        let faults = Policy::parse(&toml).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|f| (f.path.as_str(), f.line)).collect();
+        let line = |text: &str| Some(toml.lines().position(|line| line.contains(text)).unwrap() + 1);
+        assert_eq!(
+            told,
+            [
+                ("roles.HR", line("[roles.HR]")),
+                ("flows.order.steps[0]", line("by = \"sales\"")),
+                ("flows.order.steps[4]", line("repeat = \"yes\"")),
+                ("urgencies.urgent", line("[urgencies.urgent]")),
+                ("rules[0]", line("id = \"ticket-deadline\"").map(|line| line - 1)),
+            ],
+            "{faults:#?}"
+        );
+        assert!(faults.iter().all(|fault| fault.code == FaultCode::Unreadable));
+        let twice =
+            toml.replacen("zh = \"通用\"", "zh = ", 1).replacen("currency = \"CNY\"", "currency = ", 1);
+        let lines: Vec<_> = Policy::parse(&twice).unwrap_err().iter().map(|fault| fault.line).collect();
+        assert_eq!(lines, [line("name = ").map(|line| line + 1), line("currency = ")]);
     }
 
     #[test]

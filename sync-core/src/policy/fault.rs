@@ -43,6 +43,7 @@ faults! {
     NoClosing "no_closing" "流程没有完结的一步。" "The flow has no step that closes it.";
     WrongSubject "wrong_subject" "只有流程「order」才是订单流程。" "The flow \"order\", and no other, is a flow of orders.";
     IdTwice "id_twice" "「{found}」出现了两次。" "\"{found}\" stands twice.";
+    Reserved "reserved" "「{found}」另有所指,不能用作步骤名。" "\"{found}\" has a meaning of its own and cannot name a step.";
     BadTimezone "bad_timezone" "没有「{found}」这个时区。" "There is no time zone \"{found}\".";
     BadCurrency "bad_currency" "「{found}」不是货币代码。" "\"{found}\" is not a currency code.";
     BadAmount "bad_amount" "「{found}」不是金额。" "\"{found}\" is not an amount above zero.";

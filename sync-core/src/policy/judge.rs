@@ -1,22 +1,31 @@
 //! Judging: what a case comes to under the rules of its policy.
 //!
-//! In: a [`Case`] (what was done, when, by whom), the policy, now. Out: [`Finding`]s, each with its
-//! clause, its facts and the amount that the policy *proposes*. People judge people: a finding is never
-//! in force by itself. Every number is the policy's. Where only the device's clock stands behind a time
-//! and the newest time the device surely knew would give another answer, the verdict is undecidable.
+//! In: a [`Case`] (what was done, when, by whom), the policy, now in Unix milliseconds. Out: [`Finding`]s
+//! in the order of the rules, each with its clause, its facts and the amount that the policy *proposes*.
+//!
+//! Invariants: the same case, policy and moment give the same findings everywhere. Every number is the
+//! policy's. Where only the device's clock stands behind a time, a breach is found only if it is one at
+//! every moment since the newest time that the device surely knew; else it is undecidable, with both
+//! times. A case that has ended runs up nothing further, and keeps what it had run up.
+//!
+//! Deliberately not here: any decision. People judge people; a finding is never in force by itself. A
+//! device clock that makes a late fact look timely is not found out here: no breach is made of a doubt.
 
-use chrono::{Days, NaiveDate};
+use std::collections::BTreeMap;
+
+use chrono::{Datelike as _, Days, NaiveDate};
 use serde::Serialize;
 
-use super::calendar::WorkCalendar;
-use super::model::{Policy, Rule, RuleForm, Words};
+use super::calendar::{Pause, WorkCalendar};
+use super::model::{Flow, Policy, Rule, RuleForm, Window, Words};
 use crate::ids::{FactId, Name, PersonId};
 use crate::money::{Currency, Money};
 use crate::time::{Stamp, TimeSource, UnixMs};
 
-/// A doubling amount stands still after so many days.
-const DOUBLING_MAX: u32 = 30;
-const HOUR_MS: i64 = 3_600_000;
+/// A doubling amount stands still after so many days: no amount of money holds more doublings.
+const DOUBLINGS_MAX: u32 = 30;
+/// Days that are looked through for a window; in fewer, each day of the month comes at least once.
+const WINDOW_DAYS_MAX: u64 = 62;
 
 /// One thing that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +42,23 @@ pub struct Event {
     pub items: u32,
 }
 
+impl Event {
+    /// The earliest moment at which it can have been done, as far as its device knew; none where it
+    /// knew no trusted time at all.
+    fn earliest(&self) -> Option<UnixMs> {
+        match self.at.best() {
+            (at, TimeSource::Trusted) => Some(at),
+            (_, TimeSource::DeviceClock) => self.at.known_since_ms,
+        }
+    }
+    fn at(&self) -> UnixMs {
+        self.at.best().0
+    }
+    fn trusted(&self) -> bool {
+        self.at.best().1 == TimeSource::Trusted
+    }
+}
+
 /// What is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -46,8 +72,10 @@ pub struct Case {
     pub materials: Vec<Name>,
     /// A ticket's urgency.
     pub urgency: Option<Name>,
-    /// Cancelled or complete: nothing is due any more.
-    pub over: bool,
+    /// When it was cancelled or complete: nothing is due from then on.
+    pub ended_ms: Option<UnixMs>,
+    /// Stretches that its deadlines by urgency do not count.
+    pub pauses: Vec<Pause>,
     /// What was done, in the log's order.
     pub events: Vec<Event>,
 }
@@ -67,10 +95,19 @@ impl Case {
 pub enum Verdict {
     /// Against the rule.
     Breach,
-    /// The day has come; nothing is wrong yet.
+    /// A deadline is ahead or its day has come; nothing is wrong yet.
     Due,
     /// The times that are known do not decide it.
     Undecidable,
+}
+
+/// The bounds of an undecidable fact: it is a breach at one of them, and may be none at the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Doubt {
+    /// The newest time that its device surely knew; none where it knew none.
+    pub known_since_ms: Option<UnixMs>,
+    /// What its device's own clock said.
+    pub device_clock_ms: UnixMs,
 }
 
 /// One finding: a proposal for people to decide about.
@@ -82,6 +119,8 @@ pub struct Finding {
     pub title: Words,
     /// The clause it rests on.
     pub clause: String,
+    /// The step that it is about; `opened` for the opening.
+    pub step: Name,
     /// The facts it rests on.
     #[serde(serialize_with = "as_texts")]
     pub facts: Vec<FactId>,
@@ -89,11 +128,17 @@ pub struct Finding {
     pub about: Vec<Name>,
     /// How it stands.
     pub verdict: Verdict,
-    /// What the policy proposes for each of `about`.
+    /// Why it is undecidable.
+    pub doubt: Option<Doubt>,
+    /// What the policy proposes for each of `about`; where it is undecidable, if people find it so.
     #[serde(serialize_with = "as_text")]
     pub amount: Option<Money>,
+    /// Whole days that it is late by, where days are counted.
+    pub days_late: Option<u32>,
     /// When it was or is due, Unix milliseconds.
     pub due_ms: Option<UnixMs>,
+    /// Who is to be told, now that it is late.
+    pub escalate_to: Option<Name>,
     /// Whether the relay's time stands behind it.
     pub trusted_time: bool,
 }
@@ -110,16 +155,19 @@ fn as_text<S: serde::Serializer>(amount: &Option<Money>, s: S) -> Result<S::Ok, 
 
 /// Judges a case at a moment.
 pub fn judge(case: &Case, policy: &Policy, now: UnixMs) -> Vec<Finding> {
-    let judging = Judging { case, policy, calendar: WorkCalendar::of(policy), now };
     let Some(flow) = policy.flows.get(&case.flow) else { return Vec::new() };
+    let clock = case.ended_ms.map_or(now, |ended| ended.min(now));
+    let judging = Judging { case, policy, flow, calendar: WorkCalendar::of(policy), clock };
     policy.rules.iter().filter(|rule| rule.concerns(flow)).flat_map(|rule| judging.rule(rule)).collect()
 }
 
 struct Judging<'a> {
     case: &'a Case,
     policy: &'a Policy,
+    flow: &'a Flow,
     calendar: WorkCalendar<'a>,
-    now: UnixMs,
+    /// Now, or when the case ended.
+    clock: UnixMs,
 }
 
 impl Judging<'_> {
@@ -134,16 +182,16 @@ impl Judging<'_> {
             }
             RuleForm::Within { from, until, days, amount, doubling, excused_by } => {
                 let excused = excused_by.as_ref().is_some_and(|step| self.case.first(step).is_some());
-                if excused {
-                    Vec::new()
-                } else {
-                    self.within(rule, (from, until), *days, amount.as_deref(), *doubling)
-                }
+                let run = Run { days: *days, amount: amount.as_deref(), doubling: *doubling };
+                if excused { Vec::new() } else { self.within(rule, (from, until), run) }
             }
             RuleForm::Mistake { step, once, each_item_after } => {
                 self.mistakes(rule, step, once.as_deref(), each_item_after)
             }
-            RuleForm::Urgency { response, resolution, .. } => self.urgency(rule, response, resolution),
+            RuleForm::Without { step, needs, amount } => self.without(rule, step, needs, amount.as_deref()),
+            RuleForm::Urgency { response, resolution, escalate_to } => {
+                self.urgency(rule, response, resolution, escalate_to)
+            }
         }
     }
 
@@ -152,45 +200,55 @@ impl Judging<'_> {
         Money::parse(amount?, currency).ok()?.checked_mul(times).ok()
     }
 
-    fn finding(&self, rule: &Rule, facts: &[&Event], verdict: Verdict, amount: Option<Money>) -> Finding {
-        let trusted_time = facts.iter().all(|e| e.at.best().1 == TimeSource::Trusted);
+    fn is_over(&self) -> bool {
+        self.case.ended_ms.is_some_and(|ended| ended <= self.clock)
+    }
+
+    fn finding(&self, rule: &Rule, step: &Name, facts: &[&Event], verdict: Verdict) -> Finding {
         Finding {
             rule: rule.id.clone(),
             title: rule.title.clone(),
             clause: rule.clause.clone(),
+            step: step.clone(),
             facts: facts.iter().map(|e| e.fact).collect(),
             about: rule.about.clone(),
             verdict,
-            amount,
+            doubt: None,
+            amount: None,
+            days_late: None,
             due_ms: None,
-            trusted_time,
+            escalate_to: None,
+            trusted_time: facts.iter().all(|e| e.trusted()),
         }
     }
 
-    /// The verdict on one event: a breach, or undecidable where the device's clock alone makes it one
-    /// and the newest time it surely knew would not.
-    fn of_event(&self, event: &Event, breaks: impl Fn(UnixMs) -> bool) -> Option<Verdict> {
-        let (at, source) = event.at.best();
-        if !breaks(at) {
-            return None;
-        }
-        let doubted =
-            source == TimeSource::DeviceClock && event.at.known_since_ms.is_some_and(|ms| !breaks(ms));
-        Some(if doubted { Verdict::Undecidable } else { Verdict::Breach })
+    /// A breach by one event, or the doubt about it; `facts` come before it.
+    fn against(&self, rule: &Rule, facts: &[&Event], event: &Event, sure: bool) -> Finding {
+        let facts = [facts, &[event]].concat();
+        let doubt = Doubt { known_since_ms: event.at.known_since_ms, device_clock_ms: event.at() };
+        let verdict = if sure { Verdict::Breach } else { Verdict::Undecidable };
+        Finding { doubt: (!sure).then_some(doubt), ..self.finding(rule, &event.step, &facts, verdict) }
     }
 
     fn outside(&self, rule: &Rule, step: &Name, window: &Name, amount: Option<&str>) -> Vec<Finding> {
         let Some(window) = self.policy.windows.get(window) else { return Vec::new() };
-        let outside = |at: UnixMs| {
-            use chrono::Datelike as _;
-            let local = self.calendar.local(at);
-            let day = window.days_of_month.is_none_or(|(a, b)| (a..=b).contains(&local.day()));
-            !day || local.time() < window.from || local.time() >= window.to
+        let found = |event: &Event| {
+            let missed = !self.touches(window, event.at(), event.at());
+            let sure = event.earliest().is_some_and(|at| !self.touches(window, at, event.at()));
+            missed.then(|| Finding { amount: self.money(amount, 1), ..self.against(rule, &[], event, sure) })
         };
-        // A window is not a length of time: what the device knew earlier says nothing about the hour.
-        let verdict = |e: &Event| outside(e.at.best().0).then_some(Verdict::Breach);
-        let found = |e: &Event| Some(self.finding(rule, &[e], verdict(e)?, self.money(amount, 1)));
         self.case.all(step).filter_map(found).collect()
+    }
+
+    /// Whether a window is open at some moment of a stretch, both ends included.
+    fn touches(&self, window: &Window, earliest: UnixMs, latest: UnixMs) -> bool {
+        let (from, to) = (self.calendar.local(earliest), self.calendar.local(latest));
+        let open = |day: NaiveDate| {
+            let listed = window.days_of_month.is_none_or(|(a, b)| (a..=b).contains(&day.day()));
+            listed && day.and_time(window.from) <= to && day.and_time(window.to) > from
+        };
+        let days = (0..=WINDOW_DAYS_MAX).map_while(|n| from.date().checked_add_days(Days::new(n)));
+        days.take_while(|day| *day <= to.date()).any(open)
     }
 
     /// The last day for a step: so many days before delivery as the slowest material needs.
@@ -200,260 +258,160 @@ impl Judging<'_> {
         self.case.delivery?.checked_sub_days(Days::new(slowest.into()))
     }
 
-    fn lead_time(&self, rule: &Rule, step: &Name, amount: Option<&str>) -> Vec<Finding> {
-        let Some((last, event)) = self.last_day().zip(self.case.first(step)) else { return Vec::new() };
-        let verdict = self.of_event(event, |at| self.calendar.local(at).date() > last);
-        let found = |v| Finding {
-            due_ms: self.end_of(last),
-            ..self.finding(rule, &[event], v, self.money(amount, 1))
-        };
-        verdict.map(found).into_iter().collect()
-    }
-
     fn end_of(&self, day: NaiveDate) -> Option<UnixMs> {
         Some(self.calendar.day_start(day.checked_add_days(Days::new(1))?))
     }
 
+    /// Whole days that a moment is past a day; 0 on that day and before.
+    fn days_past(&self, day: NaiveDate, at: UnixMs) -> u32 {
+        u32::try_from((self.calendar.local_date(at) - day).num_days()).unwrap_or(0)
+    }
+
+    fn lead_time(&self, rule: &Rule, step: &Name, amount: Option<&str>) -> Vec<Finding> {
+        let Some((last, event)) = self.last_day().zip(self.case.first(step)) else { return Vec::new() };
+        let late = self.days_past(last, event.at());
+        let sure = event.earliest().is_some_and(|at| self.days_past(last, at) > 0);
+        let found = || Finding {
+            amount: self.money(amount, 1),
+            days_late: Some(late),
+            due_ms: self.end_of(last),
+            ..self.against(rule, &[], event, sure)
+        };
+        (late > 0).then(found).into_iter().collect()
+    }
+
     fn reminder(&self, rule: &Rule, step: &Name, remind: &Name, amount: Option<&str>) -> Vec<Finding> {
-        let over = self.case.over && self.case.first(step).is_none();
-        let Some(last) = self.last_day().filter(|_| !over) else { return Vec::new() };
+        let Some(last) = self.last_day() else { return Vec::new() };
         let (start, Some(end)) = (self.calendar.day_start(last), self.end_of(last)) else {
             return Vec::new();
-        };
-        let done = self.case.first(step).map(|e| e.at.best().0);
-        let acted = |until: UnixMs| {
-            let reminded = self.case.all(remind).any(|e| e.at.best().0 < until);
-            reminded || done.is_some_and(|at| at < until)
-        };
-        let finding = |verdict, amount| Finding {
-            due_ms: Some(start),
-            ..self.finding(rule, &self.case.first(step).into_iter().collect::<Vec<_>>(), verdict, amount)
         };
         // What was opened after its day for placing had passed could not have been acted on.
         if self.case.opened_ms >= end {
             return Vec::new();
         }
-        if self.now >= end && !acted(end) {
-            vec![finding(Verdict::Breach, self.money(amount, 1))]
-        } else if self.now >= start && done.is_none() {
-            vec![finding(Verdict::Due, None)]
+        let acts: Vec<&Event> = self.case.all(step).chain(self.case.all(remind)).collect();
+        let acted = acts.iter().any(|e| e.at() < end);
+        let due = Finding { due_ms: Some(start), ..self.finding(rule, step, &[], Verdict::Due) };
+        if self.clock >= end && !acted {
+            let days_late = Some(self.days_past(last, self.clock));
+            let doubtful = acts.iter().find(|e| e.earliest().is_none_or(|at| at < end));
+            let found = match doubtful {
+                Some(event) => self.against(rule, &[], event, false),
+                None => self.finding(rule, step, &acts, Verdict::Breach),
+            };
+            vec![Finding { due_ms: due.due_ms, days_late, amount: self.money(amount, 1), ..found }]
+        } else if self.clock >= start && self.case.first(step).is_none() && !self.is_over() {
+            vec![due]
         } else {
             Vec::new()
         }
     }
 
     /// Days are counted from the local day of the first step: with 3 days, a note of the 1st may be
-    /// followed until the end of the 4th. The amount is that of the day that was reached.
-    fn within(
-        &self,
-        rule: &Rule,
-        (from, until): (&Name, &Name),
-        days: u32,
-        amount: Option<&str>,
-        doubling: bool,
-    ) -> Vec<Finding> {
-        let Some(started) = self.case.first(from) else { return Vec::new() };
-        let ended = self.case.first(until);
-        if ended.is_none() && self.case.over {
-            return Vec::new();
-        }
-        let day = |at: UnixMs| self.calendar.local(at).date();
-        let late_by = |at: UnixMs| {
-            let passed = (day(at) - day(started.at.best().0)).num_days();
-            u32::try_from(passed).unwrap_or(0).saturating_sub(days)
+    /// followed until the end of the 4th. The amount is that of the day that was surely reached.
+    fn within(&self, rule: &Rule, (from, until): (&Name, &Name), run: Run<'_>) -> Vec<Finding> {
+        let starts = self.case.events.iter().enumerate().filter(|(_, e)| e.step == *from);
+        let first = self.case.events.iter().position(|e| e.step == *from);
+        let found = |(at, started): (usize, &Event)| {
+            // The log may hold the end before the first start, where both were recorded apart.
+            let since = if first == Some(at) { 0 } else { at };
+            let ends = self.case.events.get(since..).unwrap_or_default().iter().filter(|e| e.step == *until);
+            self.run(rule, started, ends.min_by_key(|e| e.at()), until, &run)
         };
-        let reached = late_by(ended.map_or(self.now, |e| e.at.best().0));
-        if reached == 0 {
-            return Vec::new();
-        }
-        let verdict = ended.map_or(Some(Verdict::Breach), |e| self.of_event(e, |at| late_by(at) > 0));
-        let times = if doubling { 1i64 << (reached.min(DOUBLING_MAX) - 1) } else { 1 };
-        let facts: Vec<&Event> = [Some(started), ended].into_iter().flatten().collect();
-        let due =
-            day(started.at.best().0).checked_add_days(Days::new(days.into())).and_then(|d| self.end_of(d));
-        let found = |v| Finding { due_ms: due, ..self.finding(rule, &facts, v, self.money(amount, times)) };
-        verdict.map(found).into_iter().collect()
+        starts.filter_map(found).collect()
     }
 
+    fn run(
+        &self,
+        rule: &Rule,
+        started: &Event,
+        ended: Option<&Event>,
+        until: &Name,
+        run: &Run<'_>,
+    ) -> Option<Finding> {
+        let day = self.calendar.local_date(started.at());
+        let last = day.checked_add_days(Days::new(run.days.into()))?;
+        let late = self.days_past(last, ended.map_or(self.clock, Event::at));
+        let (found, counted) = match ended {
+            Some(_) if late == 0 => return None,
+            Some(event) => {
+                let sure = event.earliest().map_or(0, |at| self.days_past(last, at));
+                let counted = if sure > 0 { sure } else { late };
+                (self.against(rule, &[started], event, sure > 0), counted)
+            }
+            None if late > 0 => (self.finding(rule, until, &[started], Verdict::Breach), late),
+            None if self.is_over() => return None,
+            None => (self.finding(rule, until, &[started], Verdict::Due), 0),
+        };
+        let times = if run.doubling { 1i64 << (counted.clamp(1, DOUBLINGS_MAX) - 1) } else { 1 };
+        Some(Finding {
+            due_ms: self.end_of(last),
+            days_late: (counted > 0).then_some(counted),
+            amount: self.money(run.amount, times).filter(|_| counted > 0),
+            ..found
+        })
+    }
+
+    /// The amount for a record, and that for its items by the furthest step that was done before it.
     fn mistakes(
         &self,
         rule: &Rule,
         step: &Name,
         once: Option<&str>,
-        each_item_after: &std::collections::BTreeMap<Name, String>,
+        each_item_after: &BTreeMap<Name, String>,
     ) -> Vec<Finding> {
         let amount = |at: usize, event: &Event| {
-            let before = &self.case.events[..at];
-            // The furthest of these steps that was done before the mistake was recorded.
-            let furthest = before.iter().rev().find_map(|e| each_item_after.get(&e.step));
-            let each = self.money(furthest.map(String::as_str), i64::from(event.items.max(1)));
-            each.or_else(|| self.money(once, 1))
+            let before = self.case.events.get(..at).unwrap_or_default();
+            let done = |id: &Name| before.iter().any(|e| e.step == *id);
+            let furthest =
+                self.flow.steps.iter().rev().find(|s| each_item_after.contains_key(&s.id) && done(&s.id));
+            let each = furthest.and_then(|s| each_item_after.get(&s.id)).map(String::as_str);
+            let items = self.money(each, i64::from(event.items.max(1)));
+            match (self.money(once, 1), items) {
+                (Some(once), Some(items)) => once.checked_add(items).ok(),
+                (once, items) => once.or(items),
+            }
         };
         let found = self.case.events.iter().enumerate().filter(|(_, e)| e.step == *step);
-        found.map(|(at, e)| self.finding(rule, &[e], Verdict::Breach, amount(at, e))).collect()
+        found.map(|(at, e)| Finding { amount: amount(at, e), ..self.against(rule, &[], e, true) }).collect()
     }
 
-    fn urgency(&self, rule: &Rule, response: &Name, resolution: &Name) -> Vec<Finding> {
-        let urgency = self.case.urgency.as_ref().and_then(|u| self.policy.urgencies.get(u));
-        let flow = self.policy.flows.get(&self.case.flow);
-        let Some((urgency, flow)) = urgency.zip(flow) else { return Vec::new() };
-        let mut findings = Vec::new();
-        for (step, hours) in [(response, urgency.response_hours), (resolution, urgency.resolution_hours)] {
-            if flow.step(step.as_str()).is_none() {
-                continue;
-            }
-            let due = self.calendar.after(self.case.opened_ms, i64::from(hours) * HOUR_MS);
-            let event = self.case.first(step);
-            let verdict = match event {
-                Some(event) => self.of_event(event, |at| at > due),
-                None if self.now > due && !self.case.over => Some(Verdict::Breach),
-                None => None,
-            };
-            let facts: Vec<&Event> = event.into_iter().collect();
-            let found = |v| Finding { due_ms: Some(due), ..self.finding(rule, &facts, v, None) };
-            findings.extend(verdict.map(found));
-        }
-        findings
+    /// The order is that of the log, which no clock decides.
+    fn without(&self, rule: &Rule, step: &Name, needs: &Name, amount: Option<&str>) -> Vec<Finding> {
+        let Some(at) = self.case.events.iter().position(|e| e.step == *step) else { return Vec::new() };
+        let (before, from) = self.case.events.split_at(at);
+        let missing = from.first().filter(|_| !before.iter().any(|e| e.step == *needs));
+        let found = |e| Finding { amount: self.money(amount, 1), ..self.against(rule, &[], e, true) };
+        missing.map(found).into_iter().collect()
     }
+
+    fn urgency(&self, rule: &Rule, response: &Name, resolution: &Name, tell: &Name) -> Vec<Finding> {
+        let urgency = self.case.urgency.as_ref().and_then(|u| self.policy.urgencies.get(u));
+        let Some(urgency) = urgency else { return Vec::new() };
+        let steps = [(response, urgency.response_hours), (resolution, urgency.resolution_hours)];
+        let found = |(step, hours): (&Name, u32)| {
+            // While a pause is open, nothing falls due.
+            let due = self.calendar.deadline(self.case.opened_ms, hours, &self.case.pauses)?;
+            let found = match self.case.first(step) {
+                Some(event) if event.at() <= due => return None,
+                Some(event) => self.against(rule, &[], event, event.earliest().is_some_and(|at| at > due)),
+                None if self.clock > due => self.finding(rule, step, &[], Verdict::Breach),
+                None if self.is_over() => return None,
+                None => self.finding(rule, step, &[], Verdict::Due),
+            };
+            let escalate_to = (found.verdict == Verdict::Breach).then(|| tell.clone());
+            Some(Finding { due_ms: Some(due), escalate_to, ..found })
+        };
+        steps.into_iter().filter_map(found).collect()
+    }
+}
+
+/// What runs up when a step does not follow another within its days.
+struct Run<'a> {
+    days: u32,
+    amount: Option<&'a str>,
+    doubling: bool,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::check;
-
-    fn furniture() -> Policy {
-        Policy::parse(check::shipped("furniture").unwrap()).unwrap()
-    }
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-    fn ms(text: &str) -> UnixMs {
-        chrono::DateTime::parse_from_rfc3339(&format!("{text}+08:00")).unwrap().timestamp_millis()
-    }
-    fn trusted(at: UnixMs) -> Stamp {
-        Stamp { wall_ms: at, offset_min: 480, trusted_ms: Some(at), known_since_ms: Some(at) }
-    }
-    fn event(n: u8, step: &str, at: &str) -> Event {
-        Event {
-            fact: FactId::from_bytes([n; 16]),
-            step: name(step),
-            at: trusted(ms(at)),
-            by: PersonId::from_bytes([1; 16]),
-            items: 2,
-        }
-    }
-    fn order(events: Vec<Event>) -> Case {
-        Case {
-            flow: name("order"),
-            opened_ms: ms("2026-11-01T17:00:00"),
-            delivery: Some("2026-12-05".parse().unwrap()),
-            materials: vec![name("panel")],
-            urgency: None,
-            over: false,
-            events,
-        }
-    }
-    /// Verdict and amount of one rule.
-    fn found(case: &Case, rule: &str, now: &str) -> Vec<(Verdict, Option<String>)> {
-        let findings = judge(case, &furniture(), ms(now));
-        let of = findings.into_iter().filter(|f| f.rule == *rule);
-        of.map(|f| (f.verdict, f.amount.map(|a| a.to_string()))).collect()
-    }
-    fn breach(amount: &str) -> Vec<(Verdict, Option<String>)> {
-        vec![(Verdict::Breach, Some(format!("{amount} CNY")))]
-    }
-
-    #[test]
-    fn s21_an_order_handed_in_outside_17_to_18_is_an_insertion_of_50_yuan() {
-        for (at, outside) in
-            [("16:59:59", true), ("17:00:00", false), ("17:59:59", false), ("18:00:00", true)]
-        {
-            let case = order(vec![event(1, "handed-in", &format!("2026-11-23T{at}"))]);
-            let expected = if outside { breach("50.00") } else { vec![] };
-            assert_eq!(found(&case, "insertion", "2026-11-24T00:00:00"), expected, "{at}");
-        }
-    }
-    #[test]
-    fn s21_panel_is_placed_5_days_and_solid_wood_10_days_before_delivery() {
-        for (materials, at, late) in [
-            (vec!["panel"], "2026-11-30T17:30:00", false),
-            (vec!["panel"], "2026-12-01T17:30:00", true),
-            (vec!["solid"], "2026-11-25T17:30:00", false),
-            (vec!["solid"], "2026-11-26T17:30:00", true),
-            (vec!["panel", "solid"], "2026-11-26T17:30:00", true),
-        ] {
-            let mut case = order(vec![event(1, "placed", at)]);
-            case.materials = materials.iter().map(|m| name(m)).collect();
-            assert_eq!(
-                found(&case, "placed-late", "2026-12-31T00:00:00").len(),
-                usize::from(late),
-                "{materials:?} {at}"
-            );
-        }
-    }
-    #[test]
-    fn s21_when_the_day_for_placing_passes_with_neither_side_acting_both_are_proposed_50_yuan() {
-        let silent = order(vec![]);
-        assert_eq!(found(&silent, "placing-due", "2026-11-29T23:59:59"), vec![]);
-        assert_eq!(found(&silent, "placing-due", "2026-11-30T12:00:00"), vec![(Verdict::Due, None)]);
-        assert_eq!(found(&silent, "placing-due", "2026-12-01T00:00:00"), breach("50.00"));
-        let reminded = order(vec![event(1, "reminded", "2026-11-30T17:10:00")]);
-        assert_eq!(found(&reminded, "placing-due", "2026-12-01T00:00:00"), vec![(Verdict::Due, None)]);
-        let findings = judge(&silent, &furniture(), ms("2026-12-01T00:00:00"));
-        let about = findings.into_iter().find(|f| f.rule == *"placing-due").unwrap().about;
-        assert_eq!(about, [name("sales"), name("merchandiser")]);
-    }
-    #[test]
-    fn s21_goods_leave_within_3_days_of_the_note_then_10_20_40_yuan_doubling() {
-        for (fetched, amount) in [
-            ("2026-12-04T23:59:59", None),
-            ("2026-12-05T00:00:00", Some("10.00")),
-            ("2026-12-06T12:00:00", Some("20.00")),
-            ("2026-12-07T12:00:00", Some("40.00")),
-            ("2026-12-08T12:00:00", Some("80.00")),
-        ] {
-            let case =
-                order(vec![event(1, "delivery-note", "2026-12-01T17:00:00"), event(2, "fetched", fetched)]);
-            let expected = amount.map_or(vec![], breach);
-            assert_eq!(found(&case, "fetched-late", "2026-12-31T00:00:00"), expected, "{fetched}");
-        }
-        let open = order(vec![event(1, "delivery-note", "2026-12-01T17:00:00")]);
-        assert_eq!(found(&open, "fetched-late", "2026-12-06T09:00:00"), breach("20.00"));
-        let events = vec![
-            event(1, "delivery-note", "2026-12-01T17:00:00"),
-            event(2, "overbooked", "2026-12-03T09:00:00"),
-        ];
-        assert_eq!(found(&order(events), "fetched-late", "2026-12-31T00:00:00"), vec![]);
-    }
-    #[test]
-    fn s21_a_wrong_order_costs_30_an_item_after_the_note_and_50_after_the_goods_were_fetched() {
-        let note = event(1, "delivery-note", "2026-12-01T17:00:00");
-        let fetched = event(2, "fetched", "2026-12-02T09:00:00");
-        let wrong = event(3, "wrong-order", "2026-12-02T10:00:00");
-        let at = "2026-12-03T00:00:00";
-        assert_eq!(found(&order(vec![wrong.clone()]), "wrong-order", at), vec![(Verdict::Breach, None)]);
-        assert_eq!(found(&order(vec![note.clone(), wrong.clone()]), "wrong-order", at), breach("60.00"));
-        assert_eq!(found(&order(vec![note, fetched, wrong]), "wrong-order", at), breach("100.00"));
-        let missed = event(4, "not-placed", "2026-12-02T10:00:00");
-        assert_eq!(found(&order(vec![missed]), "not-placed", at), breach("50.00"));
-    }
-    #[test]
-    fn what_only_a_doubtful_clock_makes_late_is_undecidable() {
-        let mut fetched = event(2, "fetched", "2026-12-09T12:00:00");
-        fetched.at.trusted_ms = None;
-        fetched.at.known_since_ms = Some(ms("2026-12-02T12:00:00"));
-        let case = order(vec![event(1, "delivery-note", "2026-12-01T17:00:00"), fetched]);
-        assert_eq!(found(&case, "fetched-late", "2026-12-31T00:00:00")[0].0, Verdict::Undecidable);
-    }
-    #[test]
-    fn a_repair_is_late_by_its_urgency_on_the_working_calendar() {
-        let mut case = order(vec![]);
-        case.flow = name("repair");
-        case.urgency = Some(name("urgent"));
-        case.opened_ms = ms("2026-11-23T17:30:00");
-        assert_eq!(found(&case, "ticket-late", "2026-11-24T09:30:00"), vec![]);
-        assert_eq!(found(&case, "ticket-late", "2026-11-24T09:30:01"), vec![(Verdict::Breach, None)]);
-        assert_eq!(found(&case, "ticket-late", "2026-11-25T09:30:00").len(), 2);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod model;
 pub mod fault;
+mod shape;
 pub mod check;
 pub mod publish;
 pub mod calendar;

@@ -391,6 +391,15 @@ pub enum RuleForm {
         #[serde(default)]
         each_item_after: BTreeMap<Name, String>,
     },
+    /// A step recorded while another, which should have come before it, is not.
+    Without {
+        /// The step.
+        step: Name,
+        /// What should have come before.
+        needs: Name,
+        /// What is proposed, if anything.
+        amount: Option<String>,
+    },
     /// A ticket's response or resolution is late by its urgency.
     Urgency {
         /// The step that counts as the response.
@@ -403,10 +412,10 @@ pub enum RuleForm {
 }
 
 impl RuleForm {
-    /// The steps the form speaks of, each with the key that names it. `opened` is not among them.
+    /// The steps the form speaks of, each with the key that names it. `opened` is not among them: it
+    /// stands for the opening, which every flow has.
     pub fn steps(&self) -> Vec<(&'static str, &Name)> {
-        match self {
-            Self::OutsideWindow { step, .. } if *step == "opened" => Vec::new(),
+        let all = match self {
             Self::OutsideWindow { step, .. } | Self::LeadTime { step, .. } => vec![("step", step)],
             Self::Reminder { step, remind, .. } => vec![("step", step), ("remind", remind)],
             Self::Within { from, until, excused_by, .. } => {
@@ -417,10 +426,12 @@ impl RuleForm {
                 let chosen = each_item_after.keys().map(|name| ("each_item_after", name));
                 [("step", step)].into_iter().chain(chosen).collect()
             }
+            Self::Without { step, needs, .. } => vec![("step", step), ("needs", needs)],
             Self::Urgency { response, resolution, .. } => {
                 vec![("response", response), ("resolution", resolution)]
             }
-        }
+        };
+        all.into_iter().filter(|(_, name)| **name != "opened").collect()
     }
 }
 
