@@ -139,7 +139,7 @@ fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
             _ => continue,
         };
         for key in rule.keys().map(|key| key.get_ref().as_ref()) {
-            if !own.contains(&key) && !["id", "title", "about", "clause", "form"].contains(&key) {
+            if !own.contains(&key) && !["id", "title", "about", "one_of", "clause", "form"].contains(&key) {
                 faults.push(PolicyFault::new(FaultCode::UnknownKey, format!("rules[{at}].{key}"), key));
             }
         }

@@ -126,11 +126,13 @@ pub struct Finding {
     pub facts: Vec<FactId>,
     /// The roles that it is about.
     pub about: Vec<Name>,
+    /// It is about the one of them who did it, not about each.
+    pub one_of: bool,
     /// How it stands.
     pub verdict: Verdict,
     /// Why it is undecidable.
     pub doubt: Option<Doubt>,
-    /// What the policy proposes for each of `about`; where it is undecidable, if people find it so.
+    /// What the policy proposes for each of `about`, or for the one of them; where it is undecidable, if people find it so.
     #[serde(serialize_with = "as_text")]
     pub amount: Option<Money>,
     /// Whole days that it is late by, where days are counted.
@@ -212,6 +214,7 @@ impl Judging<'_> {
             step: step.clone(),
             facts: facts.iter().map(|e| e.fact).collect(),
             about: rule.about.clone(),
+            one_of: rule.one_of,
             verdict,
             doubt: None,
             amount: None,

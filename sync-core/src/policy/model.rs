@@ -328,6 +328,9 @@ pub struct Rule {
     /// Whom the proposal is about: roles of the order's or ticket's people.
     #[serde(default)]
     pub about: Vec<Name>,
+    /// The proposal is for the one of `about` who did it, not for each; people find out which.
+    #[serde(default)]
+    pub one_of: bool,
     /// Where it comes from.
     pub clause: String,
     /// The form with its numbers.

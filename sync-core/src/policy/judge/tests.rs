@@ -239,6 +239,23 @@ fn each_note_has_its_own_three_days() {
     assert_eq!(found(&order(apart), "fetched-late", "2026-12-31T00:00:00"), vec![]);
 }
 #[test]
+fn a_wrong_order_is_proposed_for_the_one_who_erred_and_a_missed_day_for_both() {
+    let case = order(vec![event(1, "wrong-order", "2026-11-28T10:00:00")]);
+    let findings = judge(&case, &furniture(), ms("2026-12-01T00:00:00"));
+    let one_of = |rule: &str| findings.iter().find(|f| f.rule == *rule).unwrap().one_of;
+    assert!(one_of("wrong-order") && !one_of("placing-due"));
+}
+#[test]
+fn a_return_is_confirmed_after_sales_were_told_that_intake_stops() {
+    let told = event(1, "sales-told", "2026-11-16T10:00:00");
+    let confirmed = event(2, "confirmed", "2026-11-17T10:00:00");
+    let count = |events| {
+        let case = Case { flow: name("return"), ..order(events) };
+        found(&case, "sales-not-told", "2026-11-30T00:00:00").len()
+    };
+    assert_eq!((count(vec![told, confirmed.clone()]), count(vec![confirmed])), (0, 1));
+}
+#[test]
 fn a_mistake_may_cost_once_and_by_the_item() {
     let mut policy = furniture();
     for rule in &mut policy.rules {
