@@ -4,7 +4,7 @@
 //! the [`Policy`], or every [`PolicyFault`] found (at most [`limits::POLICY_FAULTS_MAX`]), each with a
 //! stable code, the path of the value, its line where it came from text, and words in Chinese and
 //! English. Three rounds, each telling all it finds: what is no TOML, what has the wrong shape (see
-//! [`super::shape`]), and what does not fit together; a round is not begun before the one before is clean.
+//! `shape`), and what does not fit together; a round is not begun before the one before is clean.
 //!
 //! Invariants of a checked policy: every role, step and window that is named exists; a step comes after
 //! earlier ones only, so that every flow can be walked to a closing step; amounts, time zone and currency
