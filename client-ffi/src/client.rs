@@ -89,8 +89,8 @@ impl FieldClient {
             return Ok(doc);
         }
         let missing = || Refusal::new(RefusalCode::NotFound).with("what", named);
-        self.site.with(|device, _| {
-            for kind in [DocKind::Order, DocKind::Ticket] {
+        self.site.look(|device, _| {
+            for kind in [DocKind::Order, DocKind::Ticket, DocKind::Customer] {
                 let doc = DocId::numbered(device.company(), kind, named.trim());
                 match device.state(doc) {
                     Ok(_) => return Ok(doc),
@@ -107,7 +107,7 @@ impl FieldClient {
         if let Ok(id) = named.parse() {
             return Ok(id);
         }
-        let found = self.site.with(|device, _| {
+        let found = self.site.look(|device, _| {
             let directory = device.directory();
             let by_name = || directory.people.iter().find(|(_, p)| p.name == named).map(|(id, _)| *id);
             Ok(directory.by_number(named).or_else(by_name))
@@ -130,7 +130,7 @@ impl FieldClient {
     }
 
     fn lines(&self, kind: DocKind) -> Result<Vec<Line>, FieldError> {
-        self.site.with(|device, _| {
+        self.site.look(|device, _| {
             let rows = device.rows(kind)?;
             Ok(rows.into_iter().map(|row| Line::of(row, device.directory())).collect())
         })
@@ -232,10 +232,14 @@ impl FieldClient {
     pub fn tickets(&self) -> Result<Vec<Line>, FieldError> {
         self.lines(DocKind::Ticket)
     }
+    /// Customer files by number.
+    pub fn customers(&self) -> Result<Vec<Line>, FieldError> {
+        self.lines(DocKind::Customer)
+    }
     /// An order or ticket, whole.
     pub fn case(&self, doc: String) -> Result<Case, FieldError> {
         let doc = self.doc(&doc)?;
-        self.site.with(|device, now| {
+        self.site.look(|device, now| {
             let (_, state) = device.state(doc)?;
             let exceptions = state.exceptions.iter().map(|(e, _)| e.said.fact.to_string()).collect();
             Ok(Case::of(device.case(doc, now)?, exceptions))
@@ -251,7 +255,7 @@ impl FieldClient {
     }
     /// The company's people, with their roles now.
     pub fn people(&self) -> Result<Vec<PersonLine>, FieldError> {
-        self.site.with(|device, now| {
+        self.site.look(|device, now| {
             let directory = device.directory();
             let line = |(id, person): (&PersonId, &sync_core::directory::Person)| PersonLine {
                 id: id.to_string(),
@@ -265,12 +269,12 @@ impl FieldClient {
     /// The company's stores.
     pub fn stores(&self) -> Result<Vec<StoreLine>, FieldError> {
         let line = |(id, name): (&StoreId, &String)| StoreLine { id: id.to_string(), name: name.clone() };
-        self.site.with(|device, _| Ok(device.directory().stores.iter().map(line).collect()))
+        self.site.look(|device, _| Ok(device.directory().stores.iter().map(line).collect()))
     }
     /// Checks every signature of a document here; the number of facts that hold.
     pub fn verify(&self, doc: String) -> Result<u32, FieldError> {
         let doc = self.doc(&doc)?;
-        self.site.with(|device, _| Ok(u32::try_from(device.verify(doc)?).unwrap_or(u32::MAX)))
+        self.site.look(|device, _| Ok(u32::try_from(device.verify(doc)?).unwrap_or(u32::MAX)))
     }
 }
 
@@ -302,6 +306,16 @@ impl FieldClient {
             fields: ticket.fields.into_iter().collect(),
         })
     }
+    /// Opens a customer file.
+    pub fn open_customer(
+        &self,
+        number: String,
+        store: Option<String>,
+        fields: HashMap<String, String>,
+    ) -> Result<Done, FieldError> {
+        let store = self.store_id(store)?;
+        self.perform(Command::OpenCustomer { number, store, fields: fields.into_iter().collect() })
+    }
     /// Proposes other values: key → text, or nothing to remove it.
     pub fn edit(&self, doc: String, changes: HashMap<String, Option<String>>) -> Result<Done, FieldError> {
         self.perform(Command::Edit(self.doc(&doc)?, changes.into_iter().collect()))
@@ -317,7 +331,7 @@ impl FieldClient {
     /// Keeps a photo or file until the relay has it; gives its hash, for evidence of this document.
     pub fn attach(&self, doc: String, media: String, bytes: Vec<u8>) -> Result<String, FieldError> {
         let doc = self.doc(&doc)?;
-        let hash = self.site.with(|device, _| device.attach(doc, &media, &bytes))?;
+        let hash = self.site.look(|device, _| device.attach(doc, &media, &bytes))?;
         self.site.news.notify_one();
         Ok(hash.to_string())
     }
@@ -430,6 +444,14 @@ impl FieldClient {
     /// Records a part: how many, used or (else) needed.
     pub fn part(&self, doc: String, sku: String, quantity: u32, used: bool) -> Result<Done, FieldError> {
         self.perform(Command::Part(self.doc(&doc)?, sku, quantity, used))
+    }
+    /// Stops a ticket's clock: what it waits for.
+    pub fn pause(&self, doc: String, reason: String) -> Result<Done, FieldError> {
+        self.perform(Command::Pause(self.doc(&doc)?, reason))
+    }
+    /// Lets a ticket's clock run again.
+    pub fn resume(&self, doc: String, note: Option<String>) -> Result<Done, FieldError> {
+        self.perform(Command::Resume(self.doc(&doc)?, note))
     }
 }
 

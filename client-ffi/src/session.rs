@@ -102,6 +102,20 @@ impl Site {
         Ok(work(device, &self.clock.now())?)
     }
 
+    /// As [`Site::with`], for what a person sees or records: refused while the offline lease has run out.
+    ///
+    /// # Errors
+    /// `lease_ended`; else as [`Site::with`].
+    pub fn look<T>(
+        &self,
+        work: impl FnOnce(&mut Device<SledStore>, &Now) -> Result<T, DeviceError>,
+    ) -> Result<T, FieldError> {
+        self.with(|device, now| {
+            device.unlocked(now)?;
+            work(device, now)
+        })
+    }
+
     fn wiped(&self) -> FieldError {
         *self.device.lock().unwrap_or_else(PoisonError::into_inner) = None;
         DeviceError::Wiped.into()

@@ -296,6 +296,8 @@ pub struct Case {
     pub contacts: Vec<ContactLine>,
     /// Facts that only a newer app understands.
     pub unknown: u32,
+    /// What a ticket's clock stands still for; empty while it runs.
+    pub paused: String,
     /// The document's heads, hex: what a signature made now would name.
     pub heads: Vec<String>,
 }
@@ -330,6 +332,7 @@ impl Case {
             exceptions: view.exceptions.into_iter().zip(exceptions).map(exception).collect(),
             contacts: view.contacts.into_iter().map(contact).collect(),
             unknown: view.unknown,
+            paused: view.paused,
             heads: view.heads,
         }
     }

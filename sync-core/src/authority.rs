@@ -14,7 +14,7 @@ use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Map, Value};
 use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
-use crate::fact::kinds::{Evidence, Outcome, Payload, Step};
+use crate::fact::kinds::{Evidence, Outcome, Paused, Payload, Step};
 use crate::fold::State;
 use crate::ids::{ChangeHash, DocKind, Name, PersonId, StoreId};
 use crate::limits;
@@ -40,6 +40,8 @@ pub struct Act<'a> {
 }
 
 type Verdict = Result<(), Refusal>;
+/// Words in Chinese and English.
+type Pair<'a> = (&'a str, &'a str);
 
 fn no(code: RefusalCode) -> Refusal {
     Refusal::new(code)
@@ -87,16 +89,19 @@ impl<'a> Act<'a> {
     }
 
     /// Refuses unless one of the person's roles is among these.
-    fn one_of(&self, roles: &[Name], action: &str) -> Verdict {
+    fn one_of(&self, roles: &[Name], action: Pair<'_>) -> Verdict {
         let theirs = self.roles()?;
         if theirs.iter().any(|span| roles.contains(&span.role)) {
             return Ok(());
         }
-        Err(no(RefusalCode::RoleMissing).with("action", action).by(roles.to_vec()))
+        let titles = &self.policy()?.roles;
+        let title = |role: &Name| titles.get(role).map_or(("", ""), |r| r.title.pair());
+        let refusal = no(RefusalCode::RoleMissing).with_words("action", action);
+        Err(roles.iter().fold(refusal, |refusal, role| refusal.by(role, title(role))))
     }
 
     /// Refuses unless one of the person's roles has the power.
-    pub fn power(&self, power: Power, action: &str) -> Verdict {
+    pub fn power(&self, power: Power, action: Pair<'_>) -> Verdict {
         let policy = self.policy()?;
         let able: Vec<Name> =
             policy.roles.iter().filter(|(_, r)| r.may.contains(&power)).map(|(n, _)| n.clone()).collect();
@@ -152,7 +157,7 @@ impl<'a> Act<'a> {
             Some(Payload::Opened(opened)) => Some(opened.store),
             _ => None,
         };
-        let needs_opening = matches!(kind, DocKind::Order | DocKind::Ticket);
+        let needs_opening = matches!(kind, DocKind::Order | DocKind::Ticket | DocKind::Customer);
         if needs_opening && self.state.opened.is_none() && opening.is_none() {
             return Err(no(RefusalCode::NotFound).with("what", self.doc.id()));
         }
@@ -170,7 +175,8 @@ impl<'a> Act<'a> {
             return self.directory(&fact.payload);
         }
         let opening = matches!(fact.payload, Payload::Opened(_));
-        if matches!(kind, DocKind::Order | DocKind::Ticket) && self.state.opened.is_none() && !opening {
+        let opens = matches!(kind, DocKind::Order | DocKind::Ticket | DocKind::Customer);
+        if opens && self.state.opened.is_none() && !opening {
             return Err(no(RefusalCode::NotFound).with("what", self.doc.id()));
         }
         bounded(&fact.payload)?;
@@ -185,15 +191,29 @@ impl<'a> Act<'a> {
         if self.state.opened.is_some() {
             return Err(no(RefusalCode::AlreadyExists).with("what", &p.number));
         }
+        if self.doc.id().kind() == DocKind::Customer {
+            return self.customer_opened(p);
+        }
         let unknown = || no(RefusalCode::NotFound).with("what", &p.flow);
         let flow = self.policy()?.flows.get(&p.flow).ok_or_else(unknown)?;
         if kind_of(flow.subject) != self.doc.id().kind() {
             return Err(unknown());
         }
         if p.number.trim().is_empty() {
-            return Err(no(RefusalCode::ValueMissing).with("action", &flow.title.zh).with("field", "number"));
+            return Err(no(RefusalCode::ValueMissing)
+                .with_words("action", flow.title.pair())
+                .with("field", "number"));
         }
-        self.one_of(&flow.opened_by, &flow.title.zh)?;
+        self.one_of(&flow.opened_by, flow.title.pair())?;
+        self.in_scope(p.store)
+    }
+
+    /// A customer file has no flow: whoever sees the files of its store may open one.
+    fn customer_opened(&self, p: &crate::fact::kinds::Opened) -> Verdict {
+        if p.number.trim().is_empty() {
+            let title = ("建立客户档案", "open a customer file");
+            return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", "number"));
+        }
         self.in_scope(p.store)
     }
 
@@ -205,17 +225,17 @@ impl<'a> Act<'a> {
                 if first {
                     self.may_seal()?;
                 } else {
-                    self.power(Power::Approve, "批准修改")?;
+                    self.power(Power::Approve, ("批准修改", "approve a change"))?;
                     self.proposed()?;
                 }
                 self.seals(&p.heads)
             }
             Payload::Declined(_) => {
-                self.power(Power::Approve, "驳回修改")?;
+                self.power(Power::Approve, ("驳回修改", "decline a change"))?;
                 self.proposed()
             }
             Payload::Cancelled(_) => {
-                self.power(Power::Cancel, "取消")?;
+                self.power(Power::Cancel, ("取消", "cancel"))?;
                 self.open()?;
                 let flow = self.flow()?;
                 let gone = |s: &&StepRule| s.physical && s.signature && self.state.done(s.id.as_str());
@@ -227,11 +247,11 @@ impl<'a> Act<'a> {
             Payload::Assigned(p) => self.assigned(&p.people, &p.purpose, &p.on),
             Payload::Visited(p) => match self.state.appointments.get(&p.appointment) {
                 Some(a) if a.people.contains(&self.person) => Ok(()),
-                Some(_) => self.power(Power::Assign, "更改预约"),
+                Some(_) => self.power(Power::Assign, ("更改预约", "change an appointment")),
                 None => Err(no(RefusalCode::NotFound).with("what", p.appointment)),
             },
             Payload::Settled(p) => {
-                self.power(Power::Settle, "裁决冲突")?;
+                self.power(Power::Settle, ("裁决冲突", "settle a clash"))?;
                 let clash = self.state.clashes.iter().any(|c| c.is_between(p.left, p.right));
                 if clash && [p.left, p.right].contains(&p.keep) {
                     Ok(())
@@ -239,15 +259,42 @@ impl<'a> Act<'a> {
                     Err(no(RefusalCode::NoClash))
                 }
             }
-            Payload::Cleared(_) | Payload::Payment(_) => self.power(Power::Money, "登记收款"),
+            Payload::Cleared(_) | Payload::Payment(_) => {
+                self.power(Power::Money, ("登记收款", "record a payment"))
+            }
             Payload::Resolved(p) => {
-                self.power(Power::Resolve, "解除异常")?;
+                self.power(Power::Resolve, ("解除异常", "resolve an exception"))?;
                 let known = self.state.exceptions.iter().any(|(e, _)| e.said.fact == p.exception);
                 if known { Ok(()) } else { Err(no(RefusalCode::NotFound).with("what", p.exception)) }
+            }
+            Payload::Paused(p) => self.paused(p),
+            Payload::Resumed(_) if self.state.is_paused() => {
+                self.answers_for_it(("恢复计时", "let the clock run"))
+            }
+            Payload::Resumed(_) => {
+                let refusal =
+                    no(RefusalCode::StepOrder).with_words("action", ("恢复计时", "let the clock run"));
+                Err(refusal.with_words("missing", PAUSE))
             }
             Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
             _ => Err(no(RefusalCode::NewerApp)),
         }
+    }
+
+    /// Stopping the clock moves deadlines: only who does the job or assigns it may, and says why.
+    fn paused(&self, p: &Paused) -> Verdict {
+        self.open()?;
+        if p.reason.trim().is_empty() {
+            return Err(no(RefusalCode::ValueMissing).with_words("action", PAUSE).with("field", "reason"));
+        }
+        if self.state.is_paused() {
+            return Err(no(RefusalCode::StepRepeated).with_words("action", PAUSE));
+        }
+        self.answers_for_it(PAUSE)
+    }
+
+    fn answers_for_it(&self, action: Pair<'_>) -> Verdict {
+        if self.state.awaits(self.person) { Ok(()) } else { self.power(Power::Assign, action) }
     }
 
     /// Prices are sealed for the first time together with their order or ticket: by whoever may record
@@ -258,7 +305,7 @@ impl<'a> Act<'a> {
         let of_kind = policy.flows.values().filter(|f| kind_of(f.subject) == kind);
         let sealing = of_kind.flat_map(|f| &f.steps).filter(|s| s.seal);
         let roles: Vec<Name> = sealing.flat_map(|s| s.by.iter().cloned()).collect();
-        self.one_of(&roles, "确认价格")
+        self.one_of(&roles, ("确认价格", "confirm prices"))
     }
 
     fn flow(&self) -> Result<&'a Flow, Refusal> {
@@ -290,7 +337,7 @@ impl<'a> Act<'a> {
     }
 
     fn assigned(&self, people: &[PersonId], purpose: &Name, on: &str) -> Verdict {
-        self.power(Power::Assign, "派单")?;
+        self.power(Power::Assign, ("派单", "assign a job"))?;
         self.open()?;
         if self.flow()?.step(purpose.as_str()).is_none() {
             return Err(no(RefusalCode::StepUnknown).with("action", purpose));
@@ -310,7 +357,7 @@ impl<'a> Act<'a> {
         let rule = self.flow()?.step(p.step.as_str());
         let rule = rule.ok_or_else(|| no(RefusalCode::StepUnknown).with("action", &p.step))?;
         self.step_possible(rule)?;
-        let title = &rule.title.zh;
+        let title = rule.title.pair();
         if p.outcome == Outcome::Done || p.outcome == Outcome::Partial {
             complete(rule, p, title)?;
         }
@@ -323,21 +370,23 @@ impl<'a> Act<'a> {
 
     /// Whether the person could record this step now, what it needs aside.
     pub fn step_possible(&self, rule: &StepRule) -> Verdict {
-        let title = &rule.title.zh;
+        let title = rule.title.pair();
         self.one_of(&rule.by, title)?;
         self.open()?;
         if !rule.repeat && self.state.done(rule.id.as_str()) {
-            return Err(no(RefusalCode::StepRepeated).with("action", title));
+            return Err(no(RefusalCode::StepRepeated).with_words("action", title));
         }
         let flow = self.flow()?;
         for before in &rule.after {
             if !self.state.did(before.as_str()) {
-                let missing = flow.step(before.as_str()).map_or(before.as_str(), |s| s.title.zh.as_str());
-                return Err(no(RefusalCode::StepOrder).with("action", title).with("missing", missing));
+                let missing =
+                    flow.step(before.as_str()).map_or((before.as_str(), before.as_str()), |s| s.title.pair());
+                let refusal = no(RefusalCode::StepOrder).with_words("action", title);
+                return Err(refusal.with_words("missing", missing));
             }
         }
         if rule.paid && self.state.cleared.is_none() {
-            return Err(no(RefusalCode::NotPaid).with("action", title));
+            return Err(no(RefusalCode::NotPaid).with_words("action", title));
         }
         Ok(())
     }
@@ -362,7 +411,7 @@ impl<'a> Act<'a> {
                 if directory.policies.last().is_some_and(|last| p.version <= last.version) {
                     return Err(no(RefusalCode::PolicyInvalid).with("reason", "the version is not higher"));
                 }
-                if first { Ok(()) } else { self.power(Power::Policy, "发布制度") }
+                if first { Ok(()) } else { self.power(Power::Policy, ("发布制度", "publish a policy")) }
             }
             Payload::DeviceEnrolled(p) => {
                 let key = directory.key.ok_or_else(|| no(RefusalCode::DirectoryMissing))?;
@@ -371,22 +420,24 @@ impl<'a> Act<'a> {
                 if !directory.people.contains_key(&certificate.person) {
                     return Err(no(RefusalCode::NotFound).with("what", certificate.person));
                 }
-                self.power(Power::People, "登记设备")
+                self.power(Power::People, ("登记设备", "enrol a device"))
             }
             Payload::RoleGranted(p) => {
                 if !self.policy()?.roles.contains_key(&p.role) {
                     return Err(no(RefusalCode::NotFound).with("what", &p.role));
                 }
-                self.power(Power::People, "授予岗位")
+                self.power(Power::People, ("授予岗位", "grant a role"))
             }
             Payload::PersonAdded(_)
             | Payload::RoleEnded(_)
             | Payload::StoreAdded(_)
-            | Payload::DeviceRevoked(_) => self.power(Power::People, "更改人员"),
+            | Payload::DeviceRevoked(_) => self.power(Power::People, ("更改人员", "change people")),
             _ => Err(no(RefusalCode::NewerApp)),
         }
     }
 }
+
+const PAUSE: Pair<'static> = ("暂停计时", "stop the clock");
 
 const fn kind_of(subject: Subject) -> DocKind {
     match subject {
@@ -396,49 +447,52 @@ const fn kind_of(subject: Subject) -> DocKind {
 }
 
 /// Whether a step record has the evidence, values and signature that the policy asks for.
-fn complete(rule: &StepRule, p: &Step, title: &str) -> Verdict {
+fn complete(rule: &StepRule, p: &Step, title: Pair<'_>) -> Verdict {
     let kinds: BTreeSet<_> = p.evidence.iter().filter(|e| e.is_substantial()).map(|e| e.kind).collect();
     if let Some(missing) = rule.evidence.iter().find(|kind| !kinds.contains(kind)) {
         let word = evidence_word(*missing);
-        return Err(no(RefusalCode::EvidenceMissing).with("action", title).with("evidence", word));
+        return Err(no(RefusalCode::EvidenceMissing)
+            .with_words("action", title)
+            .with_words("evidence", word));
     }
     let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
     if let Some(field) = rule.values.iter().find(empty) {
-        return Err(no(RefusalCode::ValueMissing).with("action", title).with("field", field));
+        return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
     }
     if rule.signature && !p.signature.as_ref().is_some_and(crate::fact::kinds::Signature::is_drawn) {
-        return Err(no(RefusalCode::SignatureMissing).with("action", title));
+        return Err(no(RefusalCode::SignatureMissing).with_words("action", title));
     }
     Ok(())
 }
 
-fn evidence_word(kind: crate::policy::model::EvidenceKind) -> &'static str {
+fn evidence_word(kind: crate::policy::model::EvidenceKind) -> Pair<'static> {
     use crate::policy::model::EvidenceKind;
     match kind {
-        EvidenceKind::TextMessage => "短信 (text message)",
-        EvidenceKind::Photo => "照片 (photo)",
-        EvidenceKind::Signature => "签名 (signature)",
-        EvidenceKind::File => "文件 (file)",
+        EvidenceKind::TextMessage => ("短信", "a text message"),
+        EvidenceKind::Photo => ("照片", "a photo"),
+        EvidenceKind::Signature => ("签名", "a signature"),
+        EvidenceKind::File => ("文件", "a file"),
     }
 }
 
 /// Text and evidence within bounds.
 fn bounded(payload: &Payload) -> Verdict {
-    let too_large =
-        |what: &str, limit: usize| no(RefusalCode::TooLarge).with("what", what).with("limit", limit);
+    let too_large = |what: Pair<'_>, limit: usize| {
+        no(RefusalCode::TooLarge).with_words("what", what).with("limit", limit)
+    };
     let evidence = payload.evidence();
     if evidence.len() > limits::EVIDENCE_MAX {
-        return Err(too_large("evidence", limits::EVIDENCE_MAX));
+        return Err(too_large(("证据", "the evidence"), limits::EVIDENCE_MAX));
     }
     let long = |text: &str| text.chars().count() > limits::TEXT_CHARS_MAX;
     let wordy = |e: &Evidence| e.text.as_deref().is_some_and(long) || e.media.as_deref().is_some_and(long);
     if evidence.iter().any(wordy) {
-        return Err(too_large("text", limits::TEXT_CHARS_MAX));
+        return Err(too_large(("文字", "the text"), limits::TEXT_CHARS_MAX));
     }
     if let Payload::Step(p) = payload
         && (p.values.len() > limits::EVIDENCE_MAX || p.values.values().any(|v| long(v)))
     {
-        return Err(too_large("values", limits::EVIDENCE_MAX));
+        return Err(too_large(("内容", "the list of values"), limits::EVIDENCE_MAX));
     }
     Ok(())
 }

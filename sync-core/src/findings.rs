@@ -51,8 +51,11 @@ pub fn case_of(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<Case>
         materials: items.iter().filter_map(material).collect(),
         urgency: state.opened.as_ref().and_then(|o| o.what.urgency.clone()),
         ended_ms: ended,
-        // No fact stops a ticket's clock yet.
-        pauses: Vec::new(),
+        pauses: state
+            .pauses
+            .iter()
+            .map(|(p, end)| (p.said.at.best().0, end.map(|e| e.at.best().0)))
+            .collect(),
         events: opening.into_iter().chain(happened.map(event)).collect(),
     })
 }

@@ -20,6 +20,9 @@ pub enum Lang {
     En,
 }
 
+/// What the key of a parameter's English words ends in, beside the Chinese ones.
+const IN_ENGLISH: &str = ".en";
+
 macro_rules! catalogue {
     ($( $code:ident $text:literal $n:literal $zh:literal $en:literal; )*) => {
         /// Why something is not possible now. The text and number are stable; never reuse one.
@@ -76,6 +79,7 @@ catalogue! {
     PolicyInvalid "policy_invalid" 29 "制度不合要求:{reason}" "The policy is not valid: {reason}";
     OnBehalf "on_behalf" 30 "此人不能使用这台设备。" "This person may not use this device.";
     DirectoryMissing "directory_missing" 31 "设备还没有收到公司名录,请先联网同步。" "The device has no directory yet; connect and sync first.";
+    LeaseEnded "lease_ended" 32 "此设备已太久没有联网({until}到期),请先联网同步再用。" "This device has not been seen for too long (since {until}); connect and sync first.";
 }
 
 /// One refusal. Shape on the wire: a CBOR map with integer keys.
@@ -104,20 +108,25 @@ impl Refusal {
         self.params.insert(key.to_owned(), value.to_string().chars().take(200).collect());
         self
     }
-    /// With the roles that could do it.
+    /// With one more parameter that has its own words in each language, Chinese first.
     #[must_use]
-    pub fn by(mut self, roles: impl IntoIterator<Item = Name>) -> Self {
-        self.who = roles.into_iter().collect();
-        self
+    pub fn with_words(self, key: &str, (zh, en): (&str, &str)) -> Self {
+        self.with(key, zh).with(&format!("{key}{IN_ENGLISH}"), en)
+    }
+    /// With a role that could do it, and what people call it.
+    #[must_use]
+    pub fn by(mut self, role: &Name, title: (&str, &str)) -> Self {
+        self.who.push(role.clone());
+        self.with_words(&role_key(role), title)
     }
     /// The words for a person.
     pub fn text(&self, lang: Lang) -> String {
         let mut words = self.code.template(lang).to_owned();
-        for (key, value) in &self.params {
-            words = words.replace(&format!("{{{key}}}"), value);
+        for key in self.params.keys() {
+            words = words.replace(&format!("{{{key}}}"), self.param(key, lang).unwrap_or_default());
         }
         if !self.who.is_empty() {
-            let roles: Vec<&str> = self.who.iter().map(Name::as_str).collect();
+            let roles: Vec<&str> = self.who.iter().map(|role| self.title(role, lang)).collect();
             words.push_str(&match lang {
                 Lang::Zh => format!("可由以下岗位办理:{}。", roles.join("、")),
                 Lang::En => format!(" Could be done by: {}.", roles.join(", ")),
@@ -125,6 +134,17 @@ impl Refusal {
         }
         words
     }
+    /// A parameter's words in a language.
+    fn param(&self, key: &str, lang: Lang) -> Option<&str> {
+        let english = (lang == Lang::En).then(|| self.params.get(&format!("{key}{IN_ENGLISH}")));
+        english.flatten().or_else(|| self.params.get(key)).map(String::as_str)
+    }
+    fn title<'a>(&'a self, role: &'a Name, lang: Lang) -> &'a str {
+        self.param(&role_key(role), lang).unwrap_or(role.as_str())
+    }
+}
+fn role_key(role: &Name) -> String {
+    format!("role.{role}")
 }
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,11 +172,13 @@ mod tests {
         }
     }
     #[test]
-    fn a_refusal_says_why_and_who_could() {
+    fn a_refusal_says_why_and_who_could_in_either_language() {
         let refusal = Refusal::new(RefusalCode::RoleMissing)
-            .with("action", "批准修改")
-            .by(["supervisor".parse().unwrap()]);
-        assert_eq!(refusal.text(Lang::Zh), "您没有做「批准修改」的权限。可由以下岗位办理:supervisor。");
+            .with_words("action", ("批准修改", "approve a change"))
+            .by(&"supervisor".parse().unwrap(), ("跟单主管", "Supervisor"));
+        assert_eq!(refusal.text(Lang::Zh), "您没有做「批准修改」的权限。可由以下岗位办理:跟单主管。");
+        let english = "You may not do \"approve a change\". Could be done by: Supervisor.";
+        assert_eq!(refusal.text(Lang::En), english);
         let bytes = minicbor::to_vec(&refusal).unwrap();
         assert_eq!(minicbor::decode::<Refusal>(&bytes).unwrap(), refusal);
     }

@@ -65,6 +65,11 @@ pub enum CommandBody {
         channel: Option<String>,
         fields: BTreeMap<String, String>,
     },
+    OpenCustomer {
+        number: String,
+        store: Option<String>,
+        fields: BTreeMap<String, String>,
+    },
     Edit {
         doc: String,
         fields: BTreeMap<String, Option<String>>,
@@ -161,6 +166,14 @@ pub enum CommandBody {
         quantity: u32,
         consumed: bool,
     },
+    Pause {
+        doc: String,
+        reason: String,
+    },
+    Resume {
+        doc: String,
+        note: Option<String>,
+    },
     AddPerson {
         number: String,
         name: String,
@@ -242,7 +255,8 @@ pub(super) fn doc_named(app: &App, text: &str) -> Result<DocId, Problem> {
         return Ok(doc);
     }
     let company = app.relay.company();
-    let kinds = [DocKind::Order, DocKind::Ticket].map(|kind| DocId::numbered(company, kind, text.trim()));
+    let kinds = [DocKind::Order, DocKind::Ticket, DocKind::Customer]
+        .map(|kind| DocId::numbered(company, kind, text.trim()));
     for doc in kinds {
         if !app.relay.log().audience(doc)?.is_empty() {
             return Ok(doc);
@@ -293,6 +307,9 @@ impl Reading<'_> {
                 channel,
                 fields,
             },
+            B::OpenCustomer { number, store, fields } => {
+                Command::OpenCustomer { number, store: self.store(store), fields }
+            }
             B::Step { doc, step, outcome, values, evidence: given, note } => {
                 let mut record = Record::done(name("step", &step)?);
                 record.outcome = match outcome.as_deref() {
@@ -361,6 +378,8 @@ impl Reading<'_> {
             B::Part { doc, sku, quantity, consumed } => {
                 Command::Part(self.doc(&doc)?, sku, quantity, consumed)
             }
+            B::Pause { doc, reason } => Command::Pause(self.doc(&doc)?, reason),
+            B::Resume { doc, note } => Command::Resume(self.doc(&doc)?, note),
             other => return self.people(other),
         })
     }

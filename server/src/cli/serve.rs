@@ -3,16 +3,22 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use super::{Company, Context, import, keep, proof};
 use crate::api::{App, router};
+use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
 use crate::listen;
 use crate::projection::{Place, Projection};
+use crate::relay::Relay;
+
+/// How late a role or a policy may begin or end for those who are connected.
+const MOMENTS_EVERY: Duration = Duration::from_secs(10);
 
 /// Serve devices and the office until stopped (Ctrl-C or SIGTERM).
 ///
@@ -59,6 +65,7 @@ impl Serve {
                 }
                 std::future::pending::<()>().await
             };
+            tokio::spawn(moments(company.relay.clone(), clock.clone()));
             let Company { relay, blobs, keys, .. } = company;
             let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
             let serving = listen::serve(router(app), &config, stopped(), move |address| {
@@ -95,6 +102,20 @@ fn quiet_panics() {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(at, "a panic was contained");
     }));
+}
+
+/// Lets roles and policies begin and end at their moment, also while nobody writes anything.
+async fn moments(relay: Arc<Relay>, clock: Clock) {
+    let mut ticks = tokio::time::interval(MOMENTS_EVERY);
+    loop {
+        ticks.tick().await;
+        let (relay, now_ms) = (relay.clone(), clock.unix_ms());
+        match tokio::task::spawn_blocking(move || relay.moments(now_ms)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a moment of a role or policy was not entered"),
+            Err(error) => tracing::error!(%error, "looking for moments panicked"),
+        }
+    }
 }
 
 /// Done once the process is asked to stop.

@@ -34,6 +34,8 @@ pub enum CaseKind {
     Order,
     /// After-sales tickets (售后单).
     Ticket,
+    /// Customer files (客户档案).
+    Customer,
 }
 
 impl CaseKind {
@@ -41,6 +43,7 @@ impl CaseKind {
         match self {
             Self::Order => DocKind::Order,
             Self::Ticket => DocKind::Ticket,
+            Self::Customer => DocKind::Customer,
         }
     }
 }

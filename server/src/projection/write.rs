@@ -67,7 +67,7 @@ pub(super) fn stage(relay: &Relay, after: Position, limit: usize) -> Result<Opti
     for logged in &entries {
         let Entry::Change { doc, .. } = &logged.entry else { continue };
         match doc.subject().kind() {
-            DocKind::Order | DocKind::Ticket => {
+            DocKind::Order | DocKind::Ticket | DocKind::Customer => {
                 touched.insert(doc.subject(), logged.position);
             }
             DocKind::Directory => directory = true,

@@ -11,11 +11,12 @@ pub mod end;
 pub mod feed;
 pub mod found;
 pub mod gate;
+pub mod moments;
 pub mod office;
 pub mod shelf;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sync_core::directory::{Directory, Rules};
 use sync_core::document::{Document, DocumentError};
@@ -87,6 +88,8 @@ pub struct Relay {
     company: CompanyId,
     footing: RwLock<Arc<Footing>>,
     shelf: Shelf,
+    /// Up to which moment people's interests stand in the log, once that is known.
+    as_of: Mutex<Option<UnixMs>>,
     /// Tells sessions that the log has grown.
     heads: tokio::sync::watch::Sender<Position>,
 }
@@ -103,6 +106,7 @@ impl Relay {
             log,
             company,
             footing: RwLock::new(Arc::default()),
+            as_of: Mutex::new(None),
         };
         let directory = relay.shelf.read(DocId::directory(company))?;
         relay.set_footing(directory.as_ref())?;

@@ -9,8 +9,8 @@ use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Field, Kind, Map, Value, item_key};
 use crate::fact::kinds::{
     Approved, Assigned, Cancelled, Cleared, Contact, Declined, DeviceEnrolled, DeviceRevoked, Escalated,
-    Exception, Opened, Part, Payload, Payment, PersonAdded, PolicyPublished, Resolved, RoleEnded,
-    RoleGranted, Settled, Step, StoreAdded, Visited,
+    Exception, Opened, Part, Paused, Payload, Payment, PersonAdded, PolicyPublished, Resolved, Resumed,
+    RoleEnded, RoleGranted, Settled, Step, StoreAdded, Visited,
 };
 use crate::fold::{State, fold};
 use crate::ids::{AppointmentId, CommandId, CompanyId, DocId, DocKind, FactId, PersonId, StoreId};
@@ -63,7 +63,9 @@ fn one(doc: DocId, payload: impl Into<Payload>) -> Result<Plan, Refusal> {
 
 fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan, Refusal> {
     match command {
-        Command::OpenOrder { .. } | Command::OpenTicket { .. } => open(command, setting),
+        Command::OpenOrder { .. } | Command::OpenTicket { .. } | Command::OpenCustomer { .. } => {
+            open(command, setting)
+        }
         Command::Edit(doc, changes) => edit(doc, &changes, setting),
         Command::AddItem(doc, item) => Ok(with_money(doc, item_edits(&item), None, setting)),
         Command::Note(doc, text) => {
@@ -116,6 +118,8 @@ fn simple(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
         Command::Resolve(doc, exception, how) => one(doc, Resolved { exception, how }),
         Command::Escalate(doc, to, reason) => one(doc, Escalated { to, reason }),
         Command::Part(doc, sku, quantity, consumed) => one(doc, Part { sku, quantity, consumed }),
+        Command::Pause(doc, reason) => one(doc, Paused { reason }),
+        Command::Resume(doc, note) => one(doc, Resumed { note }),
         Command::AddPerson(number, name) => {
             let person = PersonId::staffed(setting.company, &number);
             one(directory, PersonAdded { person, number, name })
@@ -185,6 +189,12 @@ fn open(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
             let opened = Opened { flow: kind, number, store, urgency, order, taken_ms: None, channel };
             (DocKind::Ticket, opened, fields, Vec::new())
         }
+        Command::OpenCustomer { number, store, fields } => {
+            let flow = "customer".parse().expect("a valid name");
+            let opened =
+                Opened { flow, number, store, urgency: None, order: None, taken_ms: None, channel: None };
+            (DocKind::Customer, opened, fields, Vec::new())
+        }
         _ => return Err(Refusal::new(RefusalCode::NewerApp)),
     };
     let doc = DocId::numbered(setting.company, kind, opened.number.trim());
@@ -220,7 +230,7 @@ fn field_of(doc: DocId, key: &str) -> Result<(&'static Field, Map), Refusal> {
 /// Text as a person writes it, as the field's type.
 fn typed(field: &Field, text: &str) -> Result<Value, Refusal> {
     let bad = |reason: &dyn std::fmt::Display| {
-        Refusal::new(RefusalCode::ValueInvalid).with("field", field.words.0).with("reason", reason)
+        Refusal::new(RefusalCode::ValueInvalid).with_words("field", field.words).with("reason", reason)
     };
     let text = text.trim();
     match field.kind {

@@ -109,6 +109,15 @@ pub enum Command {
         /// Fields by name, as text.
         fields: BTreeMap<String, String>,
     },
+    /// Open a customer file.
+    OpenCustomer {
+        /// 客户编号.
+        number: String,
+        /// 门店.
+        store: Option<StoreId>,
+        /// Fields by name, as text.
+        fields: BTreeMap<String, String>,
+    },
     /// Propose other values of fields or items: key → text, or nothing to remove it.
     Edit(DocId, BTreeMap<String, Option<String>>),
     /// Add an item to an order.
@@ -178,6 +187,10 @@ pub enum Command {
     Escalate(DocId, Name, String),
     /// A part: sku, how many, used (or needed).
     Part(DocId, String, u32, bool),
+    /// Stop a ticket's clock: what it waits for.
+    Pause(DocId, String),
+    /// Let it run again.
+    Resume(DocId, Option<String>),
     /// Add a person: staff number, name.
     AddPerson(String, String),
     /// Give a role from a time on.

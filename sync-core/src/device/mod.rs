@@ -206,6 +206,20 @@ impl<S: DeviceStore> Device<S> {
         self.key.sign(message)
     }
 
+    /// Whether the device may be used now: it may not once its offline lease has run out, until it has
+    /// been seen by the relay again. What it holds stays, and it syncs at any time.
+    pub fn unlocked(&self, now: &Now) -> Result<(), DeviceError> {
+        let (at_ms, _) = now.stamp(self.link.trusted).best();
+        match self.link.lease_until_ms {
+            Some(until) if at_ms > until => {
+                let until = crate::time::at_offset(until, now.wall.offset().local_minus_utc());
+                let until = until.format("%Y-%m-%d %H:%M").to_string();
+                Err(Refusal::new(RefusalCode::LeaseEnded).with("until", until).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Ten random bytes for an id.
     fn draw(chance: &mut Chance) -> [u8; 10] {
         let mut bytes = [0; 10];
@@ -218,6 +232,7 @@ impl<S: DeviceStore> Device<S> {
         if self.wiped {
             return Err(DeviceError::Wiped);
         }
+        self.unlocked(now)?;
         if self.directory.key.is_none() {
             return Err(Refusal::new(RefusalCode::DirectoryMissing).into());
         }

@@ -317,6 +317,16 @@ payloads! {
         /// Used; otherwise needed.
         2 consumed: bool,
     }
+    /// The clock of a ticket stops: it waits for a part, or for the customer.
+    15 Paused {
+        /// What it waits for.
+        0 reason: String,
+    }
+    /// The clock of a ticket runs again.
+    16 Resumed {
+        /// A remark.
+        0 note: Option<String>,
+    }
     /// Money came in or went out (money facet).
     20 Payment {
         /// How much; negative for a refund.
@@ -406,6 +416,7 @@ impl Payload {
     /// Whether this kind may stand in a document of this kind.
     pub const fn fits(&self, kind: DocKind) -> bool {
         match self.number() {
+            15 | 16 => matches!(kind, DocKind::Ticket),
             1..=14 => matches!(
                 kind,
                 DocKind::Order

@@ -86,6 +86,8 @@ pub struct State {
     pub escalations: Vec<Saying<Escalated>>,
     /// Parts needed and used.
     pub parts: Vec<Saying<Part>>,
+    /// Stretches during which the clock stands still: what it waits for, and when it ran again.
+    pub pauses: Vec<(Saying<String>, Option<Said>)>,
     /// Payments (money facets).
     pub payments: Vec<Saying<Payment>>,
     /// Seals, oldest first.
@@ -151,6 +153,10 @@ impl State {
     pub fn awaits(&self, person: PersonId) -> bool {
         self.appointments.values().any(|a| a.status.is_open() && a.people.contains(&person))
     }
+    /// Whether its clock stands still.
+    pub fn is_paused(&self) -> bool {
+        self.pauses.iter().any(|(_, end)| end.is_none())
+    }
     /// When it was opened: the moment of the customer's request where that was recorded.
     pub fn opened_ms(&self) -> Option<UnixMs> {
         let opened = self.opened.as_ref()?;
@@ -181,6 +187,7 @@ fn collect(doc: DocId, log: &[Entry]) -> State {
         exceptions: Vec::new(),
         escalations: Vec::new(),
         parts: Vec::new(),
+        pauses: Vec::new(),
         payments: Vec::new(),
         seals: Vec::new(),
         in_force: None,
@@ -238,6 +245,13 @@ fn take(state: &mut State, entry: &Entry) {
         }
         Payload::Escalated(p) => state.escalations.push(Saying { said, what: p.clone() }),
         Payload::Part(p) => state.parts.push(Saying { said, what: p.clone() }),
+        Payload::Paused(p) => state.pauses.push((Saying { said, what: p.reason.clone() }, None)),
+        // Two who paused apart wait for the same: one resumption ends both.
+        Payload::Resumed(_) => {
+            for (_, end) in &mut state.pauses {
+                end.get_or_insert(said);
+            }
+        }
         Payload::Payment(p) => state.payments.push(Saying { said, what: p.clone() }),
         Payload::Unknown { .. } => state.unknown += 1,
         // Seals and settlements are read by `content` and `clash`; directory facts by `Directory`.

@@ -30,6 +30,10 @@ impl Words {
             Lang::En => &self.en,
         }
     }
+    /// Both, Chinese first.
+    pub fn pair(&self) -> (&str, &str) {
+        (&self.zh, &self.en)
+    }
 }
 
 /// A whole policy.

@@ -161,6 +161,8 @@ pub struct CaseView {
     pub exceptions: Vec<(String, String)>,
     /// Contacts with the customer: channel and words.
     pub contacts: Vec<(String, String)>,
+    /// What its clock stands still for; empty while it runs.
+    pub paused: String,
     /// Facts that only a newer app understands.
     pub unknown: u32,
     /// The document's heads, hex: what a signature made now would name.
@@ -184,6 +186,7 @@ pub fn case(doc: &Document, state: &State, look: Look<'_>) -> CaseView {
     let directory = look.rules.directory;
     let store = state.store().and_then(|s| directory.stores.get(&s)).cloned();
     let notes = doc.values(Map::Notes);
+    let open_pause = state.pauses.iter().rev().find(|(_, end)| end.is_none());
     CaseView {
         doc: doc.id().to_string(),
         number: state.opened.as_ref().map(|o| o.what.number.clone()).unwrap_or_default(),
@@ -213,6 +216,7 @@ pub fn case(doc: &Document, state: &State, look: Look<'_>) -> CaseView {
             .map(|(e, r)| (e.what.what.clone(), r.as_ref().map(|r| r.what.clone()).unwrap_or_default()))
             .collect(),
         contacts: state.contacts.iter().map(|c| (c.what.channel.clone(), c.what.words.clone())).collect(),
+        paused: open_pause.map(|(p, _)| p.what.clone()).unwrap_or_default(),
         unknown: u32::try_from(state.unknown).unwrap_or(u32::MAX),
         heads: doc.heads().iter().map(ToString::to_string).collect(),
     }

@@ -166,7 +166,9 @@ fn sample_welcome() -> Frame {
 }
 
 fn sample_refusal() -> Refusal {
-    Refusal::new(RefusalCode::RoleMissing).with("action", "approve").by(["supervisor".parse().unwrap()])
+    Refusal::new(RefusalCode::RoleMissing)
+        .with("action", "approve")
+        .by(&"supervisor".parse().unwrap(), ("跟单主管", "Supervisor"))
 }
 
 fn sample_feed() -> Frame {

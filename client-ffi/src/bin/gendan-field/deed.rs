@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,30 +11,13 @@ use client_ffi::session::{Cancel, Listener};
 use client_ffi::shell::block_on;
 use client_ffi::transport::TransportError;
 use client_ffi::views::{Done, SyncState};
-use client_ffi::wishes::{
-    Ended, EvidenceWish, ItemWish, OrderWish, Point, Proof, SignatureWish, StepWish, Stroke, TicketWish,
-    VisitStatus,
-};
+use client_ffi::wishes::{OrderWish, SignatureWish, StepWish, TicketWish};
 use client_ffi::{FieldClient, FieldError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::reading::{Proofs, ended, item_of, only, pair, pairs, strokes, visit_status};
 use crate::{Shown, words};
-
-/// Evidence as it is given: words, photos, files.
-#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
-#[serde(default)]
-pub struct Proofs {
-    /// 短信原文 — a text message, word for word (may be repeated).
-    #[arg(long = "text", value_name = "MSG")]
-    text: Vec<String>,
-    /// 照片 — a photo (may be repeated).
-    #[arg(long = "photo", value_name = "FILE")]
-    photo: Vec<String>,
-    /// 文件 — any file (may be repeated).
-    #[arg(long = "file", value_name = "FILE")]
-    file: Vec<String>,
-}
 
 /// What to do. DOC is an order's or ticket's number, or its document id.
 #[derive(Clone, Debug, Subcommand, Deserialize)]
@@ -47,6 +29,8 @@ pub enum Deed {
     Orders,
     /// 售后单列表 — after-sales tickets.
     Tickets,
+    /// 客户档案列表 — customer files.
+    Customers,
     /// 单据详情 — an order or ticket, whole.
     Case { doc: String },
     /// 被搁置的记录 — what the relay holds back.
@@ -93,6 +77,15 @@ pub enum Deed {
         order: Option<String>,
         #[arg(long)]
         channel: Option<String>,
+        /// Fields, KEY=VALUE.
+        #[serde(default)]
+        fields: Vec<String>,
+    },
+    /// 建客户档案 — opens a customer file: fields as name=… phone=… address=….
+    OpenCustomer {
+        number: String,
+        #[arg(long)]
+        store: Option<String>,
         /// Fields, KEY=VALUE.
         #[serde(default)]
         fields: Vec<String>,
@@ -249,6 +242,14 @@ pub enum Deed {
         #[serde(default)]
         used: bool,
     },
+    /// 暂停计时 — stops a ticket's clock: what it waits for.
+    Pause { doc: String, reason: String },
+    /// 恢复计时 — lets a ticket's clock run again.
+    Resume {
+        doc: String,
+        #[arg(long)]
+        note: Option<String>,
+    },
     /// 同步 — connects, brings and takes everything, and closes.
     Sync {
         /// Cuts the connection after so many milliseconds.
@@ -267,102 +268,6 @@ pub enum Deed {
 
 fn transfer() -> String {
     "transfer".to_owned()
-}
-
-fn pair(text: &str) -> Result<(String, String), FieldError> {
-    let (key, value) = text.split_once('=').ok_or_else(|| FieldError::invalid(text, "KEY=VALUE"))?;
-    Ok((key.trim().to_owned(), value.to_owned()))
-}
-
-fn pairs(texts: &[String]) -> Result<HashMap<String, String>, FieldError> {
-    texts.iter().map(|text| pair(text)).collect()
-}
-
-fn item_of(fields: HashMap<String, String>) -> Result<ItemWish, FieldError> {
-    let mut item = ItemWish { quantity: 1, ..ItemWish::default() };
-    for (key, value) in fields {
-        match key.as_str() {
-            "product" => item.product = value,
-            "model" => item.model = value,
-            "material" => item.material = Some(value),
-            "quantity" => item.quantity = value.parse().map_err(|e| FieldError::invalid("quantity", e))?,
-            "unit_price" => item.unit_price = Some(value),
-            other => {
-                return Err(FieldError::invalid(other, "product, model, material, quantity, unit_price"));
-            }
-        }
-    }
-    Ok(item)
-}
-
-/// Strokes written `x,y x,y;x,y x,y`.
-fn strokes(text: &str) -> Result<Vec<Stroke>, FieldError> {
-    let number = |n: &str| n.trim().parse::<u16>().map_err(|e| FieldError::invalid("strokes", e));
-    let point = |text: &str| -> Result<Point, FieldError> {
-        let (x, y) = text.split_once(',').ok_or_else(|| FieldError::invalid("strokes", "x,y x,y;x,y"))?;
-        Ok(Point { x: number(x)?, y: number(y)? })
-    };
-    let stroke =
-        |text: &str| Ok(Stroke { points: text.split_whitespace().map(point).collect::<Result<_, _>>()? });
-    text.split(';').map(stroke).collect()
-}
-
-fn media(path: &str) -> &'static str {
-    let extension = Path::new(path).extension().and_then(|e| e.to_str()).unwrap_or_default();
-    match extension.to_ascii_lowercase().as_str() {
-        "jpg" | "jpeg" => "image/jpeg",
-        "png" => "image/png",
-        "heic" => "image/heic",
-        "pdf" => "application/pdf",
-        _ => "application/octet-stream",
-    }
-}
-
-impl Proofs {
-    /// Attaches the files and gives the evidence.
-    fn gather(&self, client: &FieldClient, doc: &str) -> Result<Vec<EvidenceWish>, FieldError> {
-        let mut all: Vec<EvidenceWish> = self.text.iter().map(|text| EvidenceWish::words(text)).collect();
-        let photos = self.photo.iter().map(|path| (Proof::Photo, path));
-        for (proof, path) in photos.chain(self.file.iter().map(|path| (Proof::File, path))) {
-            let bytes = std::fs::read(path).map_err(|e| FieldError::invalid(path, e))?;
-            let blob = client.attach(doc.to_owned(), media(path).to_owned(), bytes)?;
-            let media = Some(media(path).to_owned());
-            all.push(EvidenceWish { proof, text: None, blob: Some(blob), media });
-        }
-        Ok(all)
-    }
-}
-
-fn ended(text: &str) -> Result<Ended, FieldError> {
-    match text {
-        "done" => Ok(Ended::Done),
-        "partial" => Ok(Ended::Partial),
-        "refused" => Ok(Ended::Refused),
-        "failed" => Ok(Ended::Failed),
-        _ => Err(FieldError::invalid("outcome", "done, partial, refused, failed")),
-    }
-}
-
-fn visit_status(text: &str) -> Result<VisitStatus, FieldError> {
-    match text.replace('-', "_").as_str() {
-        "scheduled" => Ok(VisitStatus::Scheduled),
-        "dispatched" => Ok(VisitStatus::Dispatched),
-        "travelling" => Ok(VisitStatus::Travelling),
-        "on_site" => Ok(VisitStatus::OnSite),
-        "completed" => Ok(VisitStatus::Completed),
-        "cannot_complete" => Ok(VisitStatus::CannotComplete),
-        "cancelled" => Ok(VisitStatus::Cancelled),
-        _ => Err(FieldError::invalid("status", "scheduled, dispatched, travelling, on_site, completed, …")),
-    }
-}
-
-/// The only one there is, or a refusal that says how many there are.
-fn only<T>(what: &str, mut found: Vec<T>) -> Result<T, FieldError> {
-    match found.pop() {
-        Some(one) if found.is_empty() => Ok(one),
-        Some(_) => Err(FieldError::invalid(what, format!("{} are open: name one", found.len() + 1))),
-        None => Err(FieldError::invalid(what, "none is open")),
-    }
 }
 
 fn shown<T: Serialize>(name: &str, value: &T, words: String) -> Result<Shown, FieldError> {
@@ -398,6 +303,7 @@ impl Deed {
             }
             Self::Orders => client.orders().and_then(|l| shown("orders", &l, words::lines(&l))),
             Self::Tickets => client.tickets().and_then(|l| shown("tickets", &l, words::lines(&l))),
+            Self::Customers => client.customers().and_then(|l| shown("customers", &l, words::lines(&l))),
             Self::Case { doc } => client.case(doc).and_then(|c| shown("case", &c, words::case(&c))),
             Self::Held => client.held().and_then(|h| shown("held", &h, words::held(&h))),
             Self::State => client.sync_state().and_then(|s| shown("state", &s, words::state(&s))),
@@ -537,6 +443,11 @@ impl Deed {
             }
             Self::Resolve { doc, how, exception } => resolve(client, doc, how, exception),
             Self::Escalate { doc, to, reason } => client.escalate(doc, to, reason),
+            Self::OpenCustomer { number, store, fields } => {
+                client.open_customer(number, store, pairs(&fields)?)
+            }
+            Self::Pause { doc, reason } => client.pause(doc, reason),
+            Self::Resume { doc, note } => client.resume(doc, note),
             Self::Part { doc, sku, quantity, used } => client.part(doc, sku, quantity, used),
             _ => Err(FieldError::protocol("deed", "not one that records")),
         }
@@ -604,13 +515,6 @@ fn resolve(
 mod tests {
     use super::*;
 
-    #[test]
-    fn strokes_are_points_between_semicolons() {
-        let drawn = strokes("1,2 3,4;5,6").expect("two strokes");
-        assert_eq!(drawn.iter().map(|s| s.points.len()).collect::<Vec<_>>(), [2, 1]);
-        assert!(strokes("1,2 x").is_err());
-        assert!(strokes("70000,1").is_err());
-    }
     #[test]
     fn a_batch_line_has_the_names_of_the_command_line() {
         let line = r#"{"do":"step","doc":"A1","step":"placed","proofs":{"text":["好的"]},"value":["a=b"]}"#;

@@ -5,6 +5,7 @@
 //! else. The folder holds the sealed store (`store/`) and its key (`key`, readable by the owner only).
 
 mod batch;
+mod reading;
 mod deed;
 mod keyfile;
 mod words;

@@ -143,6 +143,9 @@ fn tail(out: &mut String, case: &Case) {
     for contact in &case.contacts {
         say!(out, "联系 contact  {}: {}", contact.channel, contact.words);
     }
+    if !case.paused.is_empty() {
+        say!(out, "计时暂停:{}。 The clock stands still: {}.", case.paused, case.paused);
+    }
     if case.unknown > 0 {
         say!(out, "有{}条记录须新版应用才能显示。 {} facts need a newer app.", case.unknown, case.unknown);
     }
