@@ -549,6 +549,8 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_contact() != 42842:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_customers() != 17603:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_decline() != 51866:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_edit() != 38226:
@@ -561,6 +563,8 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_note() != 63056:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_open_customer() != 16179:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_open_order() != 31592:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_open_ticket() != 54060:
@@ -569,6 +573,8 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_part() != 54263:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_pause() != 46418:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_pay() != 50291:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_people() != 4233:
@@ -576,6 +582,8 @@ def _uniffi_check_api_checksums(lib):
     if lib.uniffi_client_ffi_checksum_method_fieldclient_report() != 39253:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_resolve() != 24308:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_resume() != 59699:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_settle() != 14750:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -680,6 +688,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_clear.restype = ctypes.
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_contact.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_contact.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_customers.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_customers.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_decline.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_decline.restype = ctypes.c_uint16
@@ -698,6 +709,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_myself.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_note.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_note.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_customer.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_customer.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_order.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_order.restype = ctypes.c_uint16
@@ -710,6 +724,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_orders.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_part.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_part.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_pause.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_pause.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_pay.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_pay.restype = ctypes.c_uint16
@@ -722,6 +739,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_report.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resolve.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resolve.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resume.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resume.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_settle.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_settle.restype = ctypes.c_uint16
@@ -864,6 +884,11 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_contact.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_contact.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_customers.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_customers.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_decline.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -903,6 +928,14 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_note.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_note.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_customer.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_customer.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_order.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -929,6 +962,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_part.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_part.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_pause.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_pause.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_pay.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -959,6 +999,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resolve.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resolve.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_settle.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -2570,7 +2617,7 @@ class Case:
     """
     An order or ticket.
 """
-    def __init__(self, *, doc:str, number:str, flow:str, title:str, store:str, sealed:bool, cancelled:bool, closed:bool, cleared:bool, opened_ms:typing.Optional[int], fields:typing.List[FieldLine], items:typing.List[ItemLine], notes:typing.List[str], proposed:typing.List[Proposal], steps:typing.List[StepLine], next:typing.List[NextStep], visits:typing.List[Visit], clashes:typing.List[ClashLine], exceptions:typing.List[ExceptionLine], contacts:typing.List[ContactLine], unknown:int, heads:typing.List[str]):
+    def __init__(self, *, doc:str, number:str, flow:str, title:str, store:str, sealed:bool, cancelled:bool, closed:bool, cleared:bool, opened_ms:typing.Optional[int], fields:typing.List[FieldLine], items:typing.List[ItemLine], notes:typing.List[str], proposed:typing.List[Proposal], steps:typing.List[StepLine], next:typing.List[NextStep], visits:typing.List[Visit], clashes:typing.List[ClashLine], exceptions:typing.List[ExceptionLine], contacts:typing.List[ContactLine], unknown:int, paused:str, heads:typing.List[str]):
         self.doc = doc
         self.number = number
         self.flow = flow
@@ -2592,13 +2639,14 @@ class Case:
         self.exceptions = exceptions
         self.contacts = contacts
         self.unknown = unknown
+        self.paused = paused
         self.heads = heads
         
         
 
     
     def __str__(self):
-        return "Case(doc={}, number={}, flow={}, title={}, store={}, sealed={}, cancelled={}, closed={}, cleared={}, opened_ms={}, fields={}, items={}, notes={}, proposed={}, steps={}, next={}, visits={}, clashes={}, exceptions={}, contacts={}, unknown={}, heads={})".format(self.doc, self.number, self.flow, self.title, self.store, self.sealed, self.cancelled, self.closed, self.cleared, self.opened_ms, self.fields, self.items, self.notes, self.proposed, self.steps, self.next, self.visits, self.clashes, self.exceptions, self.contacts, self.unknown, self.heads)
+        return "Case(doc={}, number={}, flow={}, title={}, store={}, sealed={}, cancelled={}, closed={}, cleared={}, opened_ms={}, fields={}, items={}, notes={}, proposed={}, steps={}, next={}, visits={}, clashes={}, exceptions={}, contacts={}, unknown={}, paused={}, heads={})".format(self.doc, self.number, self.flow, self.title, self.store, self.sealed, self.cancelled, self.closed, self.cleared, self.opened_ms, self.fields, self.items, self.notes, self.proposed, self.steps, self.next, self.visits, self.clashes, self.exceptions, self.contacts, self.unknown, self.paused, self.heads)
     def __eq__(self, other):
         if self.doc != other.doc:
             return False
@@ -2642,6 +2690,8 @@ class Case:
             return False
         if self.unknown != other.unknown:
             return False
+        if self.paused != other.paused:
+            return False
         if self.heads != other.heads:
             return False
         return True
@@ -2671,6 +2721,7 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
             exceptions=_UniffiFfiConverterSequenceTypeExceptionLine.read(buf),
             contacts=_UniffiFfiConverterSequenceTypeContactLine.read(buf),
             unknown=_UniffiFfiConverterUInt32.read(buf),
+            paused=_UniffiFfiConverterString.read(buf),
             heads=_UniffiFfiConverterSequenceString.read(buf),
         )
 
@@ -2697,6 +2748,7 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeExceptionLine.check_lower(value.exceptions)
         _UniffiFfiConverterSequenceTypeContactLine.check_lower(value.contacts)
         _UniffiFfiConverterUInt32.check_lower(value.unknown)
+        _UniffiFfiConverterString.check_lower(value.paused)
         _UniffiFfiConverterSequenceString.check_lower(value.heads)
 
     @staticmethod
@@ -2722,6 +2774,7 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeExceptionLine.write(value.exceptions, buf)
         _UniffiFfiConverterSequenceTypeContactLine.write(value.contacts, buf)
         _UniffiFfiConverterUInt32.write(value.unknown, buf)
+        _UniffiFfiConverterString.write(value.paused, buf)
         _UniffiFfiConverterSequenceString.write(value.heads, buf)
 
 @dataclass
@@ -4725,6 +4778,29 @@ class _UniffiFfiConverterOptionalUInt64(_UniffiConverterRustBuffer):
         else:
             raise InternalError("Unexpected flag byte for optional type")
 
+class _UniffiFfiConverterSequenceTypeLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeLine.read(buf) for i in range(count)
+        ]
+
 class _UniffiFfiConverterMapStringOptionalString(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, items):
@@ -4777,29 +4853,6 @@ class _UniffiFfiConverterSequenceTypeHeldLine(_UniffiConverterRustBuffer):
 
         return [
             _UniffiFfiConverterTypeHeldLine.read(buf) for i in range(count)
-        ]
-
-class _UniffiFfiConverterSequenceTypeLine(_UniffiConverterRustBuffer):
-    @classmethod
-    def check_lower(cls, value):
-        for item in value:
-            _UniffiFfiConverterTypeLine.check_lower(item)
-
-    @classmethod
-    def write(cls, value, buf):
-        items = len(value)
-        buf.write_i32(items)
-        for item in value:
-            _UniffiFfiConverterTypeLine.write(item, buf)
-
-    @classmethod
-    def read(cls, buf):
-        count = buf.read_i32()
-        if count < 0:
-            raise InternalError("Unexpected negative sequence length")
-
-        return [
-            _UniffiFfiConverterTypeLine.read(buf) for i in range(count)
         ]
 
 class _UniffiFfiConverterSequenceTypePersonLine(_UniffiConverterRustBuffer):
@@ -5070,6 +5123,11 @@ class FieldClientProtocol(typing.Protocol):
         Records a contact with the customer.
 """
         raise NotImplementedError
+    def customers(self, ) -> typing.List[Line]:
+        """
+        Customer files by number.
+"""
+        raise NotImplementedError
     def decline(self, doc: str,reason: str) -> Done:
         """
         Declines what is proposed; the sealed values are written back.
@@ -5100,6 +5158,11 @@ class FieldClientProtocol(typing.Protocol):
         Adds a remark.
 """
         raise NotImplementedError
+    def open_customer(self, number: str,store: typing.Optional[str],fields: dict[str, str]) -> Done:
+        """
+        Opens a customer file.
+"""
+        raise NotImplementedError
     def open_order(self, order: OrderWish) -> Done:
         """
         Takes an order in.
@@ -5120,6 +5183,11 @@ class FieldClientProtocol(typing.Protocol):
         Records a part: how many, used or (else) needed.
 """
         raise NotImplementedError
+    def pause(self, doc: str,reason: str) -> Done:
+        """
+        Stops a ticket's clock: what it waits for.
+"""
+        raise NotImplementedError
     def pay(self, doc: str,amount: str,method: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Records a payment; negative for a refund.
@@ -5138,6 +5206,11 @@ class FieldClientProtocol(typing.Protocol):
     def resolve(self, doc: str,exception: str,how: str) -> Done:
         """
         Says how an exception (its fact) was resolved.
+"""
+        raise NotImplementedError
+    def resume(self, doc: str,note: typing.Optional[str]) -> Done:
+        """
+        Lets a ticket's clock run again.
 """
         raise NotImplementedError
     def settle(self, doc: str,left: str,right: str,keep: str,reason: str) -> Done:
@@ -5540,6 +5613,21 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def customers(self, ) -> typing.List[Line]:
+        """
+        Customer files by number.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_customers,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def decline(self, doc: str,reason: str) -> Done:
         """
         Declines what is proposed; the sealed values are written back.
@@ -5657,6 +5745,30 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def open_customer(self, number: str,store: typing.Optional[str],fields: dict[str, str]) -> Done:
+        """
+        Opens a customer file.
+"""
+        
+        _UniffiFfiConverterString.check_lower(number)
+
+        _UniffiFfiConverterOptionalString.check_lower(store)
+
+        _UniffiFfiConverterMapStringString.check_lower(fields)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(number),
+            _UniffiFfiConverterOptionalString.lower(store),
+            _UniffiFfiConverterMapStringString.lower(fields),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_customer,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def open_order(self, order: OrderWish) -> Done:
         """
         Takes an order in.
@@ -5732,6 +5844,27 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_part,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def pause(self, doc: str,reason: str) -> Done:
+        """
+        Stops a ticket's clock: what it waits for.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+
+        _UniffiFfiConverterString.check_lower(reason)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+            _UniffiFfiConverterString.lower(reason),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_pause,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -5822,6 +5955,27 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resolve,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def resume(self, doc: str,note: typing.Optional[str]) -> Done:
+        """
+        Lets a ticket's clock run again.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+
+        _UniffiFfiConverterOptionalString.check_lower(note)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+            _UniffiFfiConverterOptionalString.lower(note),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)

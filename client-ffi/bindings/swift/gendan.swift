@@ -830,6 +830,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func contact(doc: String, channel: String, words: String, proof: [EvidenceWish]) throws  -> Done
     
     /**
+     * Customer files by number.
+     */
+    func customers() throws  -> [Line]
+    
+    /**
      * Declines what is proposed; the sealed values are written back.
      */
     func decline(doc: String, reason: String) throws  -> Done
@@ -860,6 +865,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func note(doc: String, text: String) throws  -> Done
     
     /**
+     * Opens a customer file.
+     */
+    func openCustomer(number: String, store: String?, fields: [String: String]) throws  -> Done
+    
+    /**
      * Takes an order in.
      */
     func openOrder(order: OrderWish) throws  -> Done
@@ -880,6 +890,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func part(doc: String, sku: String, quantity: UInt32, used: Bool) throws  -> Done
     
     /**
+     * Stops a ticket's clock: what it waits for.
+     */
+    func pause(doc: String, reason: String) throws  -> Done
+    
+    /**
      * Records a payment; negative for a refund.
      */
     func pay(doc: String, amount: String, method: String, proof: [EvidenceWish]) throws  -> Done
@@ -898,6 +913,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * Says how an exception (its fact) was resolved.
      */
     func resolve(doc: String, exception: String, how: String) throws  -> Done
+    
+    /**
+     * Lets a ticket's clock run again.
+     */
+    func resume(doc: String, note: String?) throws  -> Done
     
     /**
      * Settles a clash: `left`, `right` and `keep` are facts.
@@ -1209,6 +1229,18 @@ open func contact(doc: String, channel: String, words: String, proof: [EvidenceW
 }
     
     /**
+     * Customer files by number.
+     */
+open func customers()throws  -> [Line]  {
+    return try  FfiConverterSequenceTypeLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_customers(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Declines what is proposed; the sealed values are written back.
      */
 open func decline(doc: String, reason: String)throws  -> Done  {
@@ -1290,6 +1322,21 @@ open func note(doc: String, text: String)throws  -> Done  {
 }
     
     /**
+     * Opens a customer file.
+     */
+open func openCustomer(number: String, store: String?, fields: [String: String])throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_open_customer(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(number),
+        FfiConverterOptionString.lower(store),
+        FfiConverterDictionaryStringString.lower(fields),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Takes an order in.
      */
 open func openOrder(order: OrderWish)throws  -> Done  {
@@ -1339,6 +1386,20 @@ open func part(doc: String, sku: String, quantity: UInt32, used: Bool)throws  ->
         FfiConverterString.lower(sku),
         FfiConverterUInt32.lower(quantity),
         FfiConverterBool.lower(used),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Stops a ticket's clock: what it waits for.
+     */
+open func pause(doc: String, reason: String)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_pause(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(doc),
+        FfiConverterString.lower(reason),uniffiCallStatus
     )
 })
 }
@@ -1397,6 +1458,20 @@ open func resolve(doc: String, exception: String, how: String)throws  -> Done  {
         FfiConverterString.lower(doc),
         FfiConverterString.lower(exception),
         FfiConverterString.lower(how),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Lets a ticket's clock run again.
+     */
+open func resume(doc: String, note: String?)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_resume(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(doc),
+        FfiConverterOptionString.lower(note),uniffiCallStatus
     )
 })
 }
@@ -2457,6 +2532,10 @@ public struct Case: Equatable, Hashable {
      */
     public var unknown: UInt32
     /**
+     * What a ticket's clock stands still for; empty while it runs.
+     */
+    public var paused: String
+    /**
      * The document's heads, hex: what a signature made now would name.
      */
     public var heads: [String]
@@ -2528,6 +2607,9 @@ public struct Case: Equatable, Hashable {
          * Facts that only a newer app understands.
          */unknown: UInt32, 
         /**
+         * What a ticket's clock stands still for; empty while it runs.
+         */paused: String, 
+        /**
          * The document's heads, hex: what a signature made now would name.
          */heads: [String]) {
         self.doc = doc
@@ -2551,6 +2633,7 @@ public struct Case: Equatable, Hashable {
         self.exceptions = exceptions
         self.contacts = contacts
         self.unknown = unknown
+        self.paused = paused
         self.heads = heads
     }
 
@@ -2591,6 +2674,7 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
                 exceptions: FfiConverterSequenceTypeExceptionLine.read(from: &buf), 
                 contacts: FfiConverterSequenceTypeContactLine.read(from: &buf), 
                 unknown: FfiConverterUInt32.read(from: &buf), 
+                paused: FfiConverterString.read(from: &buf), 
                 heads: FfiConverterSequenceString.read(from: &buf)
         )
     }
@@ -2617,6 +2701,7 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
         FfiConverterSequenceTypeExceptionLine.write(value.exceptions, into: &buf)
         FfiConverterSequenceTypeContactLine.write(value.contacts, into: &buf)
         FfiConverterUInt32.write(value.unknown, into: &buf)
+        FfiConverterString.write(value.paused, into: &buf)
         FfiConverterSequenceString.write(value.heads, into: &buf)
     }
 }
@@ -6761,6 +6846,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_contact() != 42842) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_customers() != 17603) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_decline() != 51866) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -6779,6 +6867,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_note() != 63056) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_open_customer() != 16179) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_open_order() != 31592) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -6791,6 +6882,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_part() != 54263) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_pause() != 46418) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_pay() != 50291) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -6801,6 +6895,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_resolve() != 24308) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_resume() != 59699) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_settle() != 14750) {

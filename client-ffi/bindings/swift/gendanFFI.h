@@ -378,6 +378,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_clear(uint64_t ptr, RustBuffe
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_contact(uint64_t ptr, RustBuffer doc, RustBuffer channel, RustBuffer words, RustBuffer proof, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CUSTOMERS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CUSTOMERS
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_customers(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_DECLINE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_DECLINE
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_decline(uint64_t ptr, RustBuffer doc, RustBuffer reason, RustCallStatus *_Nonnull out_status
@@ -408,6 +413,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_myself(uint64_t ptr, RustCall
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_note(uint64_t ptr, RustBuffer doc, RustBuffer text, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_CUSTOMER
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_CUSTOMER
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_customer(uint64_t ptr, RustBuffer number, RustBuffer store, RustBuffer fields, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_ORDER
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_ORDER
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_order(uint64_t ptr, RustBuffer order, RustCallStatus *_Nonnull out_status
@@ -428,6 +438,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_orders(uint64_t ptr, RustCall
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_part(uint64_t ptr, RustBuffer doc, RustBuffer sku, uint32_t quantity, int8_t used, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PAUSE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PAUSE
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_pause(uint64_t ptr, RustBuffer doc, RustBuffer reason, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PAY
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PAY
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_pay(uint64_t ptr, RustBuffer doc, RustBuffer amount, RustBuffer method, RustBuffer proof, RustCallStatus *_Nonnull out_status
@@ -446,6 +461,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_report(uint64_t ptr, RustBuff
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESOLVE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESOLVE
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_resolve(uint64_t ptr, RustBuffer doc, RustBuffer exception, RustBuffer how, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESUME
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESUME
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_resume(uint64_t ptr, RustBuffer doc, RustBuffer note, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_SETTLE
@@ -893,6 +913,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_contact(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CUSTOMERS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CUSTOMERS
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_customers(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_DECLINE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_DECLINE
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_decline(void
@@ -929,6 +955,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_note(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_CUSTOMER
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_CUSTOMER
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_open_customer(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_ORDER
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_ORDER
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_open_order(void
@@ -953,6 +985,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_part(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PAUSE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PAUSE
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_pause(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PAY
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PAY
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_pay(void
@@ -974,6 +1012,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_report(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESOLVE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESOLVE
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_resolve(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESUME
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESUME
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_resume(void
     
 );
 #endif

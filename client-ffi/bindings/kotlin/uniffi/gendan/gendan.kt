@@ -768,6 +768,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_contact(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_customers(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_decline(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_edit(
@@ -780,6 +782,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_note(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_open_customer(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_open_order(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_open_ticket(
@@ -788,6 +792,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_part(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_pause(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_pay(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_people(
@@ -795,6 +801,8 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_client_ffi_checksum_method_fieldclient_report(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_resolve(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_resume(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_settle(
     ): Int
@@ -892,6 +900,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_contact(`ptr`: Long,`doc`: RustBuffer.ByValue,`channel`: RustBuffer.ByValue,`words`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_customers(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_decline(`ptr`: Long,`doc`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_edit(`ptr`: Long,`doc`: RustBuffer.ByValue,`changes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
@@ -904,6 +914,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_note(`ptr`: Long,`doc`: RustBuffer.ByValue,`text`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_open_customer(`ptr`: Long,`number`: RustBuffer.ByValue,`store`: RustBuffer.ByValue,`fields`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_open_order(`ptr`: Long,`order`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_open_ticket(`ptr`: Long,`ticket`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
@@ -912,6 +924,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_part(`ptr`: Long,`doc`: RustBuffer.ByValue,`sku`: RustBuffer.ByValue,`quantity`: Int,`used`: Byte,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_pause(`ptr`: Long,`doc`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_pay(`ptr`: Long,`doc`: RustBuffer.ByValue,`amount`: RustBuffer.ByValue,`method`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_people(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
@@ -919,6 +933,8 @@ internal object UniffiLib {
     external fun uniffi_client_ffi_fn_method_fieldclient_report(`ptr`: Long,`doc`: RustBuffer.ByValue,`what`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_resolve(`ptr`: Long,`doc`: RustBuffer.ByValue,`exception`: RustBuffer.ByValue,`how`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_resume(`ptr`: Long,`doc`: RustBuffer.ByValue,`note`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_settle(`ptr`: Long,`doc`: RustBuffer.ByValue,`left`: RustBuffer.ByValue,`right`: RustBuffer.ByValue,`keep`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -1118,6 +1134,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_contact() and 0xFFFF) != 42842) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_customers() and 0xFFFF) != 17603) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_decline() and 0xFFFF) != 51866) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1136,6 +1155,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_note() and 0xFFFF) != 63056) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_customer() and 0xFFFF) != 16179) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_order() and 0xFFFF) != 31592) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1148,6 +1170,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_part() and 0xFFFF) != 54263) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_pause() and 0xFFFF) != 46418) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_pay() and 0xFFFF) != 50291) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1158,6 +1183,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_resolve() and 0xFFFF) != 24308) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_resume() and 0xFFFF) != 59699) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_settle() and 0xFFFF) != 14750) {
@@ -2183,6 +2211,11 @@ public interface FieldClientInterface {
     fun `contact`(`doc`: kotlin.String, `channel`: kotlin.String, `words`: kotlin.String, `proof`: List<EvidenceWish>): Done
     
     /**
+     * Customer files by number.
+     */
+    fun `customers`(): List<Line>
+    
+    /**
      * Declines what is proposed; the sealed values are written back.
      */
     fun `decline`(`doc`: kotlin.String, `reason`: kotlin.String): Done
@@ -2213,6 +2246,11 @@ public interface FieldClientInterface {
     fun `note`(`doc`: kotlin.String, `text`: kotlin.String): Done
     
     /**
+     * Opens a customer file.
+     */
+    fun `openCustomer`(`number`: kotlin.String, `store`: kotlin.String?, `fields`: Map<kotlin.String, kotlin.String>): Done
+    
+    /**
      * Takes an order in.
      */
     fun `openOrder`(`order`: OrderWish): Done
@@ -2233,6 +2271,11 @@ public interface FieldClientInterface {
     fun `part`(`doc`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `used`: kotlin.Boolean): Done
     
     /**
+     * Stops a ticket's clock: what it waits for.
+     */
+    fun `pause`(`doc`: kotlin.String, `reason`: kotlin.String): Done
+    
+    /**
      * Records a payment; negative for a refund.
      */
     fun `pay`(`doc`: kotlin.String, `amount`: kotlin.String, `method`: kotlin.String, `proof`: List<EvidenceWish>): Done
@@ -2251,6 +2294,11 @@ public interface FieldClientInterface {
      * Says how an exception (its fact) was resolved.
      */
     fun `resolve`(`doc`: kotlin.String, `exception`: kotlin.String, `how`: kotlin.String): Done
+    
+    /**
+     * Lets a ticket's clock run again.
+     */
+    fun `resume`(`doc`: kotlin.String, `note`: kotlin.String?): Done
     
     /**
      * Settles a clash: `left`, `right` and `keep` are facts.
@@ -2596,6 +2644,23 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * Customer files by number.
+     */
+    @Throws(FieldException::class)override fun `customers`(): List<Line> {
+            return FfiConverterSequenceTypeLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_customers(
+        it,
+        _status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Declines what is proposed; the sealed values are written back.
      */
     @Throws(FieldException::class)override fun `decline`(`doc`: kotlin.String, `reason`: kotlin.String): Done {
@@ -2707,6 +2772,26 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * Opens a customer file.
+     */
+    @Throws(FieldException::class)override fun `openCustomer`(`number`: kotlin.String, `store`: kotlin.String?, `fields`: Map<kotlin.String, kotlin.String>): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_customer(
+        it,
+        
+        FfiConverterString.lower(`number`),
+        FfiConverterOptionalString.lower(`store`),
+        FfiConverterMapStringString.lower(`fields`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Takes an order in.
      */
     @Throws(FieldException::class)override fun `openOrder`(`order`: OrderWish): Done {
@@ -2773,6 +2858,25 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         FfiConverterString.lower(`sku`),
         FfiConverterUInt.lower(`quantity`),
         FfiConverterBoolean.lower(`used`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Stops a ticket's clock: what it waits for.
+     */
+    @Throws(FieldException::class)override fun `pause`(`doc`: kotlin.String, `reason`: kotlin.String): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_pause(
+        it,
+        
+        FfiConverterString.lower(`doc`),
+        FfiConverterString.lower(`reason`),_status)
 }
     }
     )
@@ -2851,6 +2955,25 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         FfiConverterString.lower(`doc`),
         FfiConverterString.lower(`exception`),
         FfiConverterString.lower(`how`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Lets a ticket's clock run again.
+     */
+    @Throws(FieldException::class)override fun `resume`(`doc`: kotlin.String, `note`: kotlin.String?): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume(
+        it,
+        
+        FfiConverterString.lower(`doc`),
+        FfiConverterOptionalString.lower(`note`),_status)
 }
     }
     )
@@ -4255,6 +4378,11 @@ data class Case (
     var `unknown`: kotlin.UInt
     , 
     /**
+     * What a ticket's clock stands still for; empty while it runs.
+     */
+    var `paused`: kotlin.String
+    , 
+    /**
      * The document's heads, hex: what a signature made now would name.
      */
     var `heads`: List<kotlin.String>
@@ -4295,6 +4423,7 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterSequenceTypeExceptionLine.read(buf),
             FfiConverterSequenceTypeContactLine.read(buf),
             FfiConverterUInt.read(buf),
+            FfiConverterString.read(buf),
             FfiConverterSequenceString.read(buf),
         )
     }
@@ -4321,6 +4450,7 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterSequenceTypeExceptionLine.allocationSize(value.`exceptions`) +
             FfiConverterSequenceTypeContactLine.allocationSize(value.`contacts`) +
             FfiConverterUInt.allocationSize(value.`unknown`) +
+            FfiConverterString.allocationSize(value.`paused`) +
             FfiConverterSequenceString.allocationSize(value.`heads`)
     )
 
@@ -4346,6 +4476,7 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterSequenceTypeExceptionLine.write(value.`exceptions`, buf)
             FfiConverterSequenceTypeContactLine.write(value.`contacts`, buf)
             FfiConverterUInt.write(value.`unknown`, buf)
+            FfiConverterString.write(value.`paused`, buf)
             FfiConverterSequenceString.write(value.`heads`, buf)
     }
 }
