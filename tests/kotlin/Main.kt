@@ -61,7 +61,7 @@ suspend fun offlineOrder(office: FieldClient, sales: FieldClient) = coroutineSco
     sales.openOrder(OrderWish(number = "KT1", store = "一店", fields = fields, items = listOf(sofa)))
     check(sales.syncState().unsent == 1u)
     val error = refusal("role_missing") { sales.step("KT1", StepWish(step = "reviewed")) }
-    check("management" in error.reason)
+    check("领导" in error.reason)
     val ear = Ear()
     val cancel = Cancel()
     val watching = async {

@@ -64,7 +64,7 @@ async def offline_order(office, sales):
     sales.open_order(order("PY1"))
     assert sales.sync_state().unsent == 1
     error = refusal(lambda: sales.step("PY1", gendan.StepWish(step="reviewed")), "role_missing")
-    assert "management" in error.reason
+    assert "领导" in error.reason
     cancel = gendan.Cancel()
     ear = Ear(cancel)
     watching = asyncio.create_task(office.watch(ear, cancel))
