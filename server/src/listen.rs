@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 
 use crate::config::Config;
 
@@ -41,9 +42,10 @@ pub async fn serve(
             let tls = RustlsConfig::from_pem_file(certificate, key).await.with_context(|| {
                 format!("{} and {} are not a certificate and its key", certificate.display(), key.display())
             })?;
-            axum_server::bind_rustls(listen, tls).handle(handle).serve(service).await
+            let acceptor = RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor);
+            axum_server::bind(listen).acceptor(acceptor).handle(handle).serve(service).await
         }
-        _ => axum_server::bind(listen).handle(handle).serve(service).await,
+        _ => axum_server::bind(listen).acceptor(NoDelayAcceptor).handle(handle).serve(service).await,
     }
     .with_context(|| format!("cannot listen on {listen}"))
 }

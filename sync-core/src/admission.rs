@@ -8,7 +8,9 @@
 //!
 //! [`untrusted`]: crate::document::untrusted
 
-use crate::authority::Act;
+use std::borrow::Cow;
+
+use crate::authority::{self, Act};
 use crate::directory::Rules;
 use crate::document::history::fact_key;
 use crate::document::untrusted::Untrusted;
@@ -17,7 +19,7 @@ use crate::domain::fields::{Map, Value};
 use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
 use crate::fact::kinds::Payload;
-use crate::fold::fold;
+use crate::fold::{fold, outline};
 use crate::ids::{ChangeHash, CommandId, DeviceId, DocKind, PersonId};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
@@ -48,20 +50,71 @@ pub struct Admitted {
     pub fact: Option<Fact>,
 }
 
-/// Lets one foreign change into the document, or refuses it and leaves the document as it was.
-pub fn admit(doc: &mut Document, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitted, Refusal> {
+/// A document on the stage, where foreign changes enter before anything is stored.
+///
+/// A device's changes come in runs, each on top of the one before. Where the document has moved on
+/// meanwhile, their branch is forked once and followed.
+#[derive(Debug)]
+pub struct Stage {
+    doc: Document,
+    branch: Option<Document>,
+}
+
+impl Stage {
+    /// The document as it stands.
+    pub fn new(doc: Document) -> Self {
+        Self { doc, branch: None }
+    }
+    /// The document with what has entered so far.
+    pub fn document(&self) -> &Document {
+        &self.doc
+    }
+    /// The document with all that has entered.
+    pub fn into_document(self) -> Document {
+        self.doc
+    }
+
+    /// The document at exactly these heads, if it has them.
+    fn at(&self, deps: &[ChangeHash]) -> Option<Cow<'_, Document>> {
+        match &self.branch {
+            _ if same(deps, &self.doc.heads()) => Some(Cow::Borrowed(&self.doc)),
+            Some(branch) if same(deps, &branch.heads()) => Some(Cow::Borrowed(branch)),
+            _ => self.doc.at(deps).map(Cow::Owned),
+        }
+    }
+
+    /// Enters a change that was proved on a copy at its dependencies.
+    fn enter(&mut self, foreign: Untrusted, proved: Document) -> Result<(), Refusal> {
+        if same(&foreign.deps, &self.doc.heads()) {
+            self.doc = proved;
+            return Ok(());
+        }
+        foreign.enter(&mut self.doc)?;
+        self.branch = Some(proved);
+        Ok(())
+    }
+}
+
+/// Whether both are the same heads; `heads` are sorted, as a document gives them.
+fn same(deps: &[ChangeHash], heads: &[ChangeHash]) -> bool {
+    deps.len() == heads.len() && heads.iter().all(|head| deps.contains(head))
+}
+
+/// Lets one foreign change in, or refuses it and leaves the document as it was.
+pub fn admit(stage: &mut Stage, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitted, Refusal> {
     let foreign = Untrusted::parse(bytes)?;
     if foreign.actor.device != gate.device {
         return Err(Refusal::new(RefusalCode::ForeignActor));
     }
     let missing = || Refusal::new(RefusalCode::DependencyMissing);
-    if !foreign.deps.iter().all(|dep| doc.has(*dep)) {
+    if !foreign.deps.iter().all(|dep| stage.doc.has(*dep)) {
         return Err(missing());
     }
-    let base = doc.at(&foreign.deps).ok_or_else(missing)?;
+    let base = stage.at(&foreign.deps).ok_or_else(missing)?;
     let fact = fact_of(&foreign, &base, gate)?;
     if !gate.released {
-        let state = fold(&base, &gate.rules);
+        let whole = fact.as_ref().is_some_and(|fact| authority::asks_what_is_in_force(&fact.payload));
+        let state = if whole { fold(&base, &gate.rules) } else { outline(&base) };
         let at_ms = fact.as_ref().map_or(foreign.unix_ms, |f| f.stamp.best().0);
         let act = Act {
             rules: gate.rules,
@@ -73,9 +126,9 @@ pub fn admit(doc: &mut Document, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitt
         };
         act.judge(fact.as_ref(), &foreign.edits)?;
     }
-    foreign.prove(&base)?;
-    let command = foreign.command;
-    let change = foreign.enter(doc)?;
+    let proved = foreign.prove(&base)?;
+    let (command, change) = (foreign.command, foreign.bytes());
+    stage.enter(foreign, proved)?;
     Ok(Admitted { change, command, fact })
 }
 

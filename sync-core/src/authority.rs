@@ -39,6 +39,23 @@ pub struct Act<'a> {
     pub received_ms: UnixMs,
 }
 
+/// Whether judging a fact of this kind asks what is in force, only proposed or clashing; the others are
+/// judged by the outline of the state alone.
+pub fn asks_what_is_in_force(payload: &Payload) -> bool {
+    !matches!(
+        payload,
+        Payload::Contact(_)
+            | Payload::Exception(_)
+            | Payload::Resolved(_)
+            | Payload::Escalated(_)
+            | Payload::Part(_)
+            | Payload::Visited(_)
+            | Payload::Cleared(_)
+            | Payload::Payment(_)
+            | Payload::Opened(_)
+    )
+}
+
 type Verdict = Result<(), Refusal>;
 /// Words in Chinese and English.
 type Pair<'a> = (&'a str, &'a str);

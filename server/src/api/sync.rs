@@ -76,18 +76,19 @@ enum Over {
 
 impl Session {
     async fn run(mut self) {
-        let mut heads = self.app.relay.heads();
+        let peer = { lock(&self.end).peer() };
+        let listening = self.app.relay.listen(peer, self.app.clock.unix_ms());
         let outcome = loop {
             let step = tokio::select! {
                 message = timeout(SILENT_MAX, self.socket.recv()) => match message {
-                    Err(_) => self.send(Message::Ping(Default::default())).await,
+                    Err(_) => self.quiet().await,
                     Ok(None | Some(Err(_))) => Err(Over::Gone),
                     Ok(Some(Ok(Message::Binary(bytes)))) => self.frame(&bytes).await,
                     Ok(Some(Ok(Message::Close(_)))) => Err(Over::Gone),
                     Ok(Some(Ok(Message::Text(_)))) => Err(Over::Failed("text_message", "frames are binary".into())),
                     Ok(Some(Ok(_))) => Ok(()),
                 },
-                changed = heads.changed() => if changed.is_ok() { self.feed().await } else { Err(Over::Gone) },
+                () = listening.woken() => self.feed().await,
             };
             if let Err(over) = step {
                 break over;
@@ -131,6 +132,12 @@ impl Session {
         let device = { lock(&self.end).peer().device };
         let reported = { lock(&self.end).reported().clone() };
         lock(&self.app.seen).insert(device, reported);
+        self.feed().await
+    }
+
+    /// Asks a silent peer whether it is there, and moves its cursor over what did not concern it.
+    async fn quiet(&mut self) -> Result<(), Over> {
+        self.send(Message::Ping(Default::default())).await?;
         self.feed().await
     }
 

@@ -24,6 +24,7 @@ const GROUP_MAX: usize = 512;
 
 const HEAD: &[u8] = b"head";
 const EPOCH: &[u8] = b"epoch";
+const HEADS: &[u8] = b"h/";
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
@@ -214,6 +215,11 @@ impl<S: DeviceStore> Stage<'_, S> {
                 for entry in batch.entries {
                     self.entry(entry, batch.at_ms)?;
                 }
+                if let Some((doc, heads)) = batch.heads {
+                    let hashes = heads.iter().flat_map(|head| head.0);
+                    let value = self.head.0.to_be_bytes().into_iter().chain(hashes).collect();
+                    self.put(Table::Meta, key(HEADS, &[&doc.to_bytes()]), value);
+                }
                 for held in batch.held {
                     let key = key(&[], &[&held.doc.to_bytes(), &held.hash.0]);
                     self.put(Table::Held, key, cbor(&held));
@@ -360,6 +366,21 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
             let last = position_in(&last)?;
             Ok(Some(StoredDocument { snapshot: snapshot.map(|s| s.bytes), changes, last }))
         })
+    }
+
+    fn heads(&self, doc: DocId) -> Result<Option<Vec<ChangeHash>>, LogError> {
+        let doc = doc.to_bytes();
+        let (last, found) = self.reading(|store| {
+            let last = store.get(Table::Meta, &key(b"d/", &[&doc]))?;
+            Ok((last, store.get(Table::Meta, &key(HEADS, &[&doc]))?))
+        })?;
+        let Some((last, found)) = last.zip(found) else { return Ok(None) };
+        let (upto, hashes) = found.split_at_checked(8).unwrap_or_default();
+        // Heads from before the newest change are not its heads.
+        if position_in(upto)? < position_in(&last)? {
+            return Ok(None);
+        }
+        Ok(Some(hashes.as_chunks().0.iter().map(|hash| ChangeHash(*hash)).collect()))
     }
 
     fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError> {

@@ -245,6 +245,8 @@ pub struct HeldFilter {
 pub struct Batch {
     /// Entries; they get consecutive positions.
     pub entries: Vec<Entry>,
+    /// The heads of the document that the changes among them are of, once they are in.
+    pub heads: Option<(DocId, Vec<ChangeHash>)>,
     /// Held changes, put or replaced.
     pub held: Vec<HeldChange>,
     /// Small records of the relay, put or removed.
@@ -299,6 +301,8 @@ pub trait ChangeLog: Send + Sync {
     fn position_of(&self, doc: DocId, hash: ChangeHash) -> Result<Option<Position>, LogError>;
     /// A document.
     fn document(&self, doc: DocId) -> Result<Option<StoredDocument>, LogError>;
+    /// The heads of a document, where they were appended with its newest change.
+    fn heads(&self, doc: DocId) -> Result<Option<Vec<ChangeHash>>, LogError>;
     /// Documents by id, with the position of their newest change.
     fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError>;
     /// Puts a snapshot in the place of the changes up to a position.

@@ -226,6 +226,7 @@ fn what_was_appended_is_there_after_opening_again(home: &impl Home) {
     let tag = Tag::All(DocKind::Order);
     let batch = Batch {
         entries: vec![change(1, 1), audience(1, &[tag], &[])],
+        heads: Some((doc(1), vec![hash(1), hash(7)])),
         held: vec![held(2, 5, 1)],
         records: vec![(b"k".to_vec(), Some(b"v".to_vec()))],
         at_ms: 9,
@@ -236,13 +237,16 @@ fn what_was_appended_is_there_after_opening_again(home: &impl Home) {
             (log.head(), log.epoch(), log.read(Position(0), 10).expect("reads")),
             (log.document(doc(1)).expect("reads"), log.audience(doc(1)).expect("reads")),
             (log.held_one(doc(2), hash(5)).expect("reads"), log.record(b"k").expect("reads")),
+            log.heads(doc(1)).expect("reads"),
         )
     };
     let before = seen(&log);
+    assert_eq!(before.3, Some(vec![hash(1), hash(7)]), "heads stand with the change that made them");
     drop(log);
     let log = home.open();
     assert_eq!(seen(&log), before, "what was appended is there after opening again");
     assert_eq!(append(&log, vec![change(1, 2)]), Position(3), "positions go on after opening again");
+    assert_eq!(log.heads(doc(1)).expect("reads"), None, "heads of before are not those of now");
 }
 
 fn eight_who_append_at_once_each_have_their_own_positions(home: &impl Home) {
@@ -348,6 +352,9 @@ mod tests {
         }
         fn document(&self, doc: DocId) -> Result<Option<StoredDocument>, LogError> {
             self.0.document(doc)
+        }
+        fn heads(&self, doc: DocId) -> Result<Option<Vec<ChangeHash>>, LogError> {
+            self.0.heads(doc)
         }
         fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError> {
             self.0.documents(after, limit)

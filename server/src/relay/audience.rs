@@ -18,7 +18,13 @@ use crate::log::{Entry, Tag};
 /// A set of tags or interests.
 pub type Tags = BTreeSet<Tag>;
 
-/// The tags of an order, ticket or customer file; the directory is everyone's.
+/// Whether a fact of this kind may change who sees its document.
+pub fn moves(payload: &Payload) -> bool {
+    matches!(payload, Payload::Opened(_) | Payload::Assigned(_) | Payload::Visited(_))
+}
+
+/// The tags of an order, ticket or customer file; the directory is everyone's. An outline of the state
+/// is enough.
 pub fn tags(state: &State) -> Tags {
     let kind = state.doc.kind();
     if kind == DocKind::Directory {

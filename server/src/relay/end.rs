@@ -230,8 +230,8 @@ impl RelayEnd {
     fn digest(&self, now_ms: UnixMs) -> Result<ScopeDigest, RelayError> {
         let mut digest = ScopeDigest::new();
         for doc in self.relay.scope(self.peer.person, now_ms)? {
-            if let Some(found) = self.relay.document(doc)? {
-                digest.add(doc, &found.heads());
+            if let Some(heads) = self.relay.heads_of(doc)? {
+                digest.add(doc, &heads);
             }
         }
         Ok(digest)
@@ -242,7 +242,7 @@ impl RelayEnd {
         let theirs = std::mem::take(&mut self.inventory);
         let mut items = Vec::new();
         for doc in self.relay.scope(self.peer.person, now_ms)? {
-            let ours = self.relay.document(doc)?.map(|d| heads_digest(doc, &d.heads()));
+            let ours = self.relay.heads_of(doc)?.map(|heads| heads_digest(doc, &heads));
             if ours.as_ref() != theirs.get(&doc) {
                 items.extend(self.relay.whole(doc)?);
                 if theirs.contains_key(&doc) {

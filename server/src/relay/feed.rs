@@ -5,6 +5,7 @@
 //! their own, so that no cursor can miss them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sync_core::document::Document;
 use sync_core::ids::{DocId, PersonId, Position};
@@ -85,7 +86,10 @@ impl Relay {
 
     /// What is new for a peer after a position; `None` where there is nothing.
     pub fn news(&self, peer: Peer, after: Position, now_ms: UnixMs) -> Result<Option<Feed>, RelayError> {
-        let logged = self.log.read(after, ENTRIES_MAX)?;
+        let mut logged = self.hub.after(after, ENTRIES_MAX);
+        if logged.is_empty() {
+            logged = self.log.read(after, ENTRIES_MAX)?.into_iter().map(Arc::new).collect();
+        }
         let Some(last) = logged.last() else { return Ok(None) };
         let mut news = News {
             relay: self,
@@ -103,7 +107,7 @@ impl Relay {
             news.take(entry)?;
             upto = entry.position;
         }
-        let more = upto < last.position || logged.len() == ENTRIES_MAX;
+        let more = upto < self.log.head().max(last.position);
         Ok(Some(Feed { items: news.items, upto, more }))
     }
 }
@@ -173,7 +177,7 @@ impl News<'_> {
     }
 
     fn sees(&self, doc: DocId) -> Result<bool, RelayError> {
-        Ok(visible(&self.relay.log.audience(doc)?, &self.interests))
+        Ok(visible(&*self.relay.hub.audience(&*self.relay.log, doc)?, &self.interests))
     }
 
     fn change(&mut self, doc: DocId, bytes: &[u8]) {

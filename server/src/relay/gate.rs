@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sync_core::admission::{Gate, admit};
+use sync_core::admission::{Gate, Stage, admit};
 use sync_core::document::{ChangeBytes, Document};
 use sync_core::fact::Fact;
-use sync_core::fold::fold;
+use sync_core::fact::kinds::Payload;
+use sync_core::fold::outline;
 use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId, Position};
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::time::UnixMs;
@@ -31,10 +32,13 @@ pub(super) struct Gathered {
     pub held: Vec<HeldChange>,
     /// Admitted changes: the index of their entry.
     admitted: Vec<(ChangeHash, usize)>,
+    /// Whether one of them may change who sees the document.
+    moves: bool,
 }
 
 impl Gathered {
-    pub fn admit(&mut self, doc: DocId, change: ChangeBytes, device: DeviceId) {
+    pub fn admit(&mut self, doc: DocId, change: ChangeBytes, device: DeviceId, fact: Option<&Payload>) {
+        self.moves |= fact.is_some_and(audience::moves);
         self.admitted.push((change.hash, self.entries.len()));
         self.entries.push(Entry::Change { doc, hash: change.hash, device, bytes: Some(change.bytes) });
     }
@@ -48,7 +52,7 @@ impl Relay {
     pub fn push(&self, peer: Peer, push: Push, now_ms: UnixMs) -> Result<Verdicts, RelayError> {
         let doc = push.doc;
         let verdicts = self.shelf.with(doc, |found| {
-            let mut stage = found.clone().unwrap_or_else(|| Document::new(doc));
+            let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(doc)));
             let mut gathered = Gathered::default();
             let mut verdicts: Vec<(ChangeHash, Option<Verdict>)> = Vec::new();
             for change in push.changes {
@@ -58,7 +62,7 @@ impl Relay {
             if gathered.has_admitted() {
                 self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
             }
-            let positions = self.settle(found, stage, gathered, now_ms)?;
+            let positions = self.settle(found, stage.into_document(), gathered, now_ms)?;
             Ok((verdicts, positions))
         })?;
         let (verdicts, positions) = verdicts;
@@ -73,13 +77,13 @@ impl Relay {
     /// One change; `None` where it enters with what is gathered.
     fn one(
         &self,
-        stage: &mut Document,
+        stage: &mut Stage,
         change: &ChangeBytes,
         peer: Peer,
         now_ms: UnixMs,
         gathered: &mut Gathered,
     ) -> Result<Option<Verdict>, RelayError> {
-        let doc = stage.id();
+        let doc = stage.document().id();
         if digest(&change.bytes) != Some(change.hash) {
             // Or a device could take the place of another's change in the tray.
             let message = "the hash that was sent is not the change's".to_owned();
@@ -116,7 +120,8 @@ impl Relay {
         match verdict {
             Ok(admitted) if admitted.change.hash == change.hash => {
                 self.replayed(doc, admitted.command, change.hash, gathered)?;
-                gathered.admit(doc, admitted.change, peer.device);
+                let fact = admitted.fact.as_ref().map(|f| &f.payload);
+                gathered.admit(doc, admitted.change, peer.device, fact);
                 Ok(None)
             }
             Ok(_) => {
@@ -183,12 +188,13 @@ impl Relay {
     /// What was held only for a missing dependency enters once the dependency has.
     fn retry_waiting(
         &self,
-        stage: &mut Document,
+        stage: &mut Stage,
         now_ms: UnixMs,
         gathered: &mut Gathered,
     ) -> Result<(), RelayError> {
         let footing = self.footing();
-        let mut waiting = self.waiting(stage.id())?;
+        let doc = stage.document().id();
+        let mut waiting = self.waiting(doc)?;
         waiting.retain(|h| h.reason.code == RefusalCode::DependencyMissing);
         waiting.retain(|h| !gathered.held.iter().any(|g| g.hash == h.hash));
         loop {
@@ -205,7 +211,8 @@ impl Relay {
                 match admit(stage, &held.bytes, &gate) {
                     Ok(admitted) => {
                         // Not as the device's own: it dropped the change when it was held.
-                        gathered.admit(stage.id(), admitted.change, RELAY);
+                        let fact = admitted.fact.as_ref().map(|f| &f.payload);
+                        gathered.admit(doc, admitted.change, RELAY, fact);
                         gathered.entries.push(resolved(&held, Resolution::Released));
                         let state = HeldState::Released { by: held.person, at_ms: now_ms };
                         gathered.held.push(HeldChange { state, ..held });
@@ -234,12 +241,18 @@ impl Relay {
             return Ok(BTreeMap::new());
         }
         let doc = stage.id();
-        if gathered.has_admitted() {
+        let first = found.is_none() || is_named_by_others(doc.kind());
+        if gathered.moves || (gathered.has_admitted() && first) {
             self.audiences(&stage, now_ms, &mut gathered)?;
         }
         let count = gathered.entries.len() as u64;
-        let batch =
-            Batch { entries: gathered.entries, held: gathered.held, records: Vec::new(), at_ms: now_ms };
+        let batch = Batch {
+            entries: gathered.entries,
+            heads: (!gathered.admitted.is_empty()).then(|| (doc, stage.heads())),
+            held: gathered.held,
+            records: Vec::new(),
+            at_ms: now_ms,
+        };
         let last = self.append(batch)?;
         let position = |index: usize| Position(last.0 + 1 + index as u64 - count);
         let positions = gathered.admitted.iter().map(|(hash, index)| (*hash, position(*index))).collect();
@@ -262,7 +275,7 @@ impl Relay {
             gathered.entries.extend(audience::moved(doc, &before, &after));
             return Ok(());
         }
-        let after = audience::tags(&fold(stage, &footing.rules()));
+        let after = audience::tags(&outline(stage));
         gathered.entries.extend(audience::moved(doc, &before, &after));
         if let Some(facet) = doc.kind().money().map(|kind| doc.facet(kind)) {
             let had = self.log.audience(facet)?;
@@ -289,6 +302,11 @@ impl Relay {
         };
         after.people.keys().filter_map(moved).collect()
     }
+}
+
+/// Whether who sees a document follows from another one, or decides for others.
+const fn is_named_by_others(kind: DocKind) -> bool {
+    kind.is_money() || matches!(kind, DocKind::Directory)
 }
 
 /// In whose name the log notes a change that no connected device wrote just now.

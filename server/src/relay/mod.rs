@@ -11,6 +11,7 @@ pub mod end;
 pub mod feed;
 pub mod found;
 pub mod gate;
+mod hub;
 pub mod moments;
 pub mod office;
 pub mod shelf;
@@ -20,13 +21,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sync_core::directory::{Directory, Rules};
 use sync_core::document::{Document, DocumentError};
-use sync_core::ids::{BlobHash, CompanyId, DocId, PersonId, Position};
+use sync_core::ids::{BlobHash, ChangeHash, CompanyId, DocId, PersonId, Position};
 use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use sync_core::refusal::Refusal;
 use sync_core::time::UnixMs;
 
-use crate::log::{Batch, ChangeLog, LogError};
+use crate::log::{Batch, ChangeLog, LogError, Logged};
+use gate::Peer;
+use hub::Hub;
 use shelf::Shelf;
 
 /// What the relay cannot do, by who can act.
@@ -90,7 +93,9 @@ pub struct Relay {
     shelf: Shelf,
     /// Up to which moment people's interests stand in the log, once that is known.
     as_of: Mutex<Option<UnixMs>>,
-    /// Tells sessions that the log has grown.
+    /// Tells sessions what concerns them.
+    hub: Hub,
+    /// Tells the read model that the log has grown.
     heads: tokio::sync::watch::Sender<Position>,
 }
 
@@ -107,6 +112,7 @@ impl Relay {
             company,
             footing: RwLock::new(Arc::default()),
             as_of: Mutex::new(None),
+            hub: Hub::default(),
         };
         let directory = relay.shelf.read(DocId::directory(company))?;
         relay.set_footing(directory.as_ref())?;
@@ -120,13 +126,24 @@ impl Relay {
 
     /// Appends to the log and tells everyone who follows it.
     fn append(&self, batch: Batch) -> Result<Position, RelayError> {
+        let (entries, at_ms) = (batch.entries.clone(), batch.at_ms);
         let last = self.log.append(batch)?;
+        let first = last.0 + 1 - entries.len() as u64;
+        let logged = (first..).zip(entries);
+        let logged = logged.map(|(at, entry)| Logged { position: Position(at), at_ms, entry });
+        self.hub.appended(&*self.log, logged.collect())?;
         self.heads.send_if_modified(|head| {
             let grew = last > *head;
             *head = last.max(*head);
             grew
         });
         Ok(last)
+    }
+
+    /// Listens, for a session, to what concerns its person and device.
+    pub fn listen(self: &Arc<Self>, peer: Peer, now_ms: UnixMs) -> Listening {
+        let (id, woken) = self.hub.listen(peer, &self.footing().interests(peer.person, now_ms));
+        Listening { relay: self.clone(), id, woken }
     }
 
     /// The change log.
@@ -158,9 +175,37 @@ impl Relay {
         Ok(())
     }
 
+    /// The heads of a document as it stands; `None` where the relay has none.
+    pub fn heads_of(&self, doc: DocId) -> Result<Option<Vec<ChangeHash>>, RelayError> {
+        match self.log.heads(doc)? {
+            Some(heads) => Ok(Some(heads)),
+            None => Ok(self.document(doc)?.map(|found| found.heads())),
+        }
+    }
+
     /// A copy of a document as it stands; `None` where the relay has none.
     pub fn document(&self, doc: DocId) -> Result<Option<Document>, RelayError> {
         self.shelf.read(doc)
+    }
+}
+
+/// A session's ear at the relay, while it lives.
+pub struct Listening {
+    relay: Arc<Relay>,
+    id: u64,
+    woken: Arc<tokio::sync::Notify>,
+}
+
+impl Listening {
+    /// Waits until something in the log concerns the session.
+    pub async fn woken(&self) {
+        self.woken.notified().await;
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.relay.hub.leave(self.id);
     }
 }
 

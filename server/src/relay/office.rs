@@ -1,12 +1,13 @@
 //! The office acts: through a custodial device whose key the relay keeps, by the same rulebook as
 //! everyone, and it decides about what is held.
 
-use sync_core::admission::{Gate, admit};
+use sync_core::admission::{Gate, Stage, admit};
 use sync_core::command::decide::{Setting, decide};
 use sync_core::command::write::{Author, carry_out};
 use sync_core::command::{Action, Command};
 use sync_core::document::Document;
 use sync_core::fact::keys::SecretKey;
+use sync_core::fact::kinds::Payload;
 use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId};
 use sync_core::policy::model::Power;
 use sync_core::policy::publish::Published;
@@ -77,7 +78,8 @@ impl Relay {
             let change = carry_out(&mut stage, action, author, footing.rules(), now_ms)?;
             let Some(change) = change else { return Ok(false) };
             let mut gathered = Gathered::default();
-            gathered.admit(action.doc, change, clerk.device);
+            let payload = action.fact.as_ref().map(|(_, kind, bytes)| Payload::from_cbor(*kind, bytes));
+            gathered.admit(action.doc, change, clerk.device, payload.and_then(Result::ok).as_ref());
             self.settle(found, stage, gathered, now_ms)?;
             Ok(true)
         })
@@ -129,7 +131,7 @@ impl Relay {
         }
         let footing = self.footing();
         self.shelf.with(doc, |found| {
-            let mut stage = found.clone().unwrap_or_else(|| Document::new(doc));
+            let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(doc)));
             let gate = Gate {
                 rules: footing.rules(),
                 device: held.device,
@@ -140,11 +142,11 @@ impl Relay {
             let admitted = admit(&mut stage, &held.bytes, &gate)?;
             let mut gathered = Gathered::default();
             // Not as the device's own: it dropped the change when it was held.
-            gathered.admit(doc, admitted.change, RELAY);
+            gathered.admit(doc, admitted.change, RELAY, admitted.fact.as_ref().map(|f| &f.payload));
             gathered.entries.push(resolved(&held, Resolution::Released));
             let state = HeldState::Released { by: clerk.person, at_ms: now_ms };
             gathered.held.push(HeldChange { state, ..held });
-            self.settle(found, stage, gathered, now_ms)?;
+            self.settle(found, stage.into_document(), gathered, now_ms)?;
             Ok(())
         })
     }

@@ -4,6 +4,7 @@
 //! computes alike. Whether one fact *knew* another is read off the change graph, not off any clock.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use automerge::{ObjId, ReadDoc as _};
 
@@ -16,11 +17,28 @@ use crate::ids::{ChangeHash, CommandId, FactId};
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The fact.
-    pub fact: Fact,
+    pub fact: Arc<Fact>,
     /// The change that brought it.
     pub change: ChangeHash,
     /// The Lamport counter of its operation.
     pub counter: u64,
+}
+
+/// Facts by their signed bytes: read once, whichever copy of a document asks. Nothing leaves it, for a
+/// log is insert-only; it goes with the last copy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts(Arc<Mutex<HashMap<Vec<u8>, Arc<Fact>>>>);
+
+impl Facts {
+    fn read(&self, bytes: Vec<u8>) -> Option<Arc<Fact>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fact) = known.get(&bytes) {
+            return Some(fact.clone());
+        }
+        let fact = Arc::new(Fact::read(&bytes).ok()?);
+        known.insert(bytes, fact.clone());
+        Some(fact)
+    }
 }
 
 /// One change of the document, without its operations.
@@ -52,7 +70,7 @@ impl Document {
             let ObjId::Id(counter, actor, _) = &id else { continue };
             let Some(Value::Bytes(bytes)) = super::read_scalar(&item.value.into_value()) else { continue };
             let Some(change) = self.inner.hash_for_opid(&id) else { continue };
-            let Ok(fact) = Fact::read(&bytes) else { continue };
+            let Some(fact) = self.facts.read(bytes) else { continue };
             if sixteen(&item.key).map(FactId::from_bytes) != Some(fact.id) || fact.doc != self.id {
                 continue;
             }

@@ -93,6 +93,8 @@ pub struct ChangeBytes {
 pub struct Document {
     id: DocId,
     inner: Automerge,
+    /// Facts of its log that were read before; shared with its copies.
+    facts: history::Facts,
 }
 
 impl Document {
@@ -100,7 +102,7 @@ impl Document {
     pub fn new(id: DocId) -> Self {
         let inner = Automerge::load(genesis::bytes(id.kind()))
             .expect("the genesis changes are checked in and load (genesis tests)");
-        Self { id, inner }
+        Self { id, inner, facts: history::Facts::default() }
     }
 
     /// Loads a snapshot; foreign bytes may be given: they yield an error, never a panic.
@@ -118,7 +120,7 @@ impl Document {
         if first.is_none() || roots != 1 {
             return Err(DocumentError::Genesis);
         }
-        Ok(Self { id, inner })
+        Ok(Self { id, inner, facts: history::Facts::default() })
     }
 
     /// The document's id.
@@ -169,7 +171,11 @@ impl Document {
             return Some(self.clone());
         }
         let inner = self.inner.fork_at(&foreign(&sorted)).ok()?;
-        Some(Self { id: self.id, inner })
+        Some(self.with(inner))
+    }
+
+    fn with(&self, inner: Automerge) -> Self {
+        Self { id: self.id, inner, facts: self.facts.clone() }
     }
 
     /// Writes one action as one change. Edits that say what already stands are left out; `None` where

@@ -26,7 +26,8 @@ fn take(doc: &mut Document, bytes: &[u8]) -> Result<ChangeBytes, crate::refusal:
     let foreign = Untrusted::parse(bytes)?;
     let base = doc.at(&foreign.deps).ok_or(crate::refusal::Refusal::new(RefusalCode::DependencyMissing))?;
     foreign.prove(&base)?;
-    foreign.enter(doc)
+    let change = foreign.bytes();
+    foreign.enter(doc).map(|()| change)
 }
 
 #[test]

@@ -87,16 +87,20 @@ impl Untrusted {
         })
     }
 
-    /// Performs the operations on a copy at the change's dependencies and compares hashes.
+    /// Performs the operations on a copy at the change's dependencies and compares hashes; gives the
+    /// copy, which now holds the change.
     ///
     /// `base` must stand at exactly the dependencies ([`Document::at`]).
-    pub fn prove(&self, base: &Document) -> Result<(), Refusal> {
+    pub fn prove(&self, base: &Document) -> Result<Document, Refusal> {
         let refused = || Refusal::new(RefusalCode::NotReproducible);
-        let hash = contained(|| self.replay(base)).map_err(|_| refused())?;
-        if hash == Some(self.hash) { Ok(()) } else { Err(refused()) }
+        let (hash, proved) = contained(|| self.replay(base)).map_err(|_| refused())?;
+        if hash == Some(self.hash) { Ok(base.with(proved)) } else { Err(refused()) }
     }
 
-    fn replay(&self, base: &Document) -> Result<Option<ChangeHash>, automerge::AutomergeError> {
+    fn replay(
+        &self,
+        base: &Document,
+    ) -> Result<(Option<ChangeHash>, automerge::Automerge), automerge::AutomergeError> {
         let mut doc = base.inner.clone();
         doc.set_actor(self.actor.id());
         let mut tx = doc.transaction();
@@ -123,14 +127,20 @@ impl Untrusted {
         if let Some(message) = &self.expanded.message {
             options = options.with_message(message.clone());
         }
-        Ok(tx.commit_with(options).0.map(|hash| ChangeHash(hash.0)))
+        let hash = tx.commit_with(options).0.map(|hash| ChangeHash(hash.0));
+        Ok((hash, doc))
+    }
+
+    /// The change as it travels.
+    pub fn bytes(&self) -> ChangeBytes {
+        ChangeBytes { hash: self.hash, bytes: self.change.raw_bytes().to_vec() }
     }
 
     /// Enters the change into the document, once it was proved there.
-    pub fn enter(self, doc: &mut Document) -> Result<ChangeBytes, Refusal> {
-        let bytes = ChangeBytes { hash: self.hash, bytes: self.change.raw_bytes().to_vec() };
+    pub fn enter(self, doc: &mut Document) -> Result<(), Refusal> {
+        let hash = self.hash;
         doc.apply_proved(self.change).map_err(malformed)?;
-        if doc.has(bytes.hash) { Ok(bytes) } else { Err(Refusal::new(RefusalCode::DependencyMissing)) }
+        if doc.has(hash) { Ok(()) } else { Err(Refusal::new(RefusalCode::DependencyMissing)) }
     }
 }
 

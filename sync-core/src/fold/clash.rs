@@ -8,7 +8,7 @@ use super::content::{SEALED, differences};
 use super::{Saying, State};
 use crate::directory::Rules;
 use crate::document::Document;
-use crate::document::history::History;
+use crate::document::history::{Entry, History};
 use crate::fact::kinds::{Outcome, Payload, Step};
 use crate::ids::{FactId, PersonId};
 
@@ -65,11 +65,11 @@ impl Clash {
 }
 
 /// Finds the clashes of a state and how they were settled.
-pub(super) fn find(state: &mut State, doc: &Document, history: &History, rules: &Rules<'_>) {
+pub(super) fn find(state: &mut State, doc: &Document, log: &[Entry], history: &History, rules: &Rules<'_>) {
     let mut clashes = cancellations(state, history, rules);
     clashes.extend(twice(state, history, rules));
     clashes.extend(contents(state, doc, history));
-    for entry in doc.log() {
+    for entry in log {
         let Payload::Settled(p) = &entry.fact.payload else { continue };
         let clash = clashes.iter_mut().find(|c| c.is_between(p.left, p.right));
         if let Some(clash) = clash {

@@ -166,11 +166,20 @@ impl State {
 
 /// Folds a document under the rules.
 pub fn fold(doc: &Document, rules: &Rules<'_>) -> State {
-    let log = doc.log();
+    let mut state = outline(doc);
+    let log = std::mem::take(&mut state.log);
     let history = doc.history();
-    let mut state = collect(doc.id(), &log);
     content::seal(&mut state, doc, &history, rules);
-    clash::find(&mut state, doc, &history, rules);
+    clash::find(&mut state, doc, &log, &history, rules);
+    state.log = log;
+    state
+}
+
+/// The part of the fold that only collects: what was opened, said and assigned. What is in force, what
+/// is only proposed and which facts clash stay empty; [`fold`] finds them.
+pub fn outline(doc: &Document) -> State {
+    let log = doc.log();
+    let mut state = collect(doc.id(), &log);
     state.log = log;
     state
 }
