@@ -289,11 +289,7 @@ fn key_ring(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Founds the company and staffs it: everyone with a role and an enrolled device.
-fn directory(
-    keys: &KeyRing,
-    log: std::sync::Arc<dyn ChangeLog>,
-    spec: Spec,
-) -> anyhow::Result<()> {
+fn directory(keys: &KeyRing, log: std::sync::Arc<dyn ChangeLog>, spec: Spec) -> anyhow::Result<()> {
     let toml = shipped("furniture").context("the shipped profile")?;
     let policy = Policy::parse(toml).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     let founder = hand(FOUNDER);
@@ -343,11 +339,7 @@ fn tags(crew: &[PersonId]) -> Vec<Tag> {
 }
 
 /// Appends documents with their audiences, then compacts them where that is asked for.
-fn append(
-    log: &dyn ChangeLog,
-    orders: Vec<(Order, Vec<Tag>)>,
-    compacted: bool,
-) -> anyhow::Result<()> {
+fn append(log: &dyn ChangeLog, orders: Vec<(Order, Vec<Tag>)>, compacted: bool) -> anyhow::Result<()> {
     let mut entries = Vec::new();
     let mut ends = Vec::new();
     let mut snapshots = Vec::new();

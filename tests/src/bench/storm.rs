@@ -49,6 +49,8 @@ struct Site {
     jobs: Vec<DocId>,
     /// Its changes before the day began.
     known: BTreeSet<ChangeHash>,
+    /// Those it made during the day.
+    made: BTreeSet<ChangeHash>,
 }
 
 /// Runs it.
@@ -79,14 +81,18 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     outcome.figure("wall_ms", ms(wall));
     let cpu_us = outcome.value("relay_cpu_ms").unwrap_or(f64::NAN) * 1_000.0;
     outcome.goal("relay_cpu_us_a_change", cpu_us / f64::from(unsent.max(1)), 250.0);
-    let (raw, deflated) = travelled(&agreed.sites)?;
+    let changes = travelled(&agreed.sites)?;
+    let deflated = changes.deflated as f64;
     outcome.figure("bytes", bytes.all() as f64);
     outcome.figure("bytes_up", bytes.up as f64);
     outcome.figure("bytes_of_upgrades", bytes.upgrade as f64);
-    outcome.figure("changes_raw_bytes", raw as f64);
-    outcome.figure("changes_deflated_bytes", deflated as f64);
-    outcome.goal("bytes_ratio", bytes.all() as f64 / deflated as f64, 1.3);
-    outcome.figure("session_bytes_ratio", bytes.session() as f64 / deflated as f64);
+    outcome.figure("bytes_down", bytes.down as f64);
+    outcome.figure("changes_raw_bytes", changes.raw as f64);
+    outcome.figure("changes_deflated_bytes", deflated);
+    outcome.figure("changes_up_deflated_bytes", changes.up as f64);
+    outcome.figure("changes_down_deflated_bytes", changes.down as f64);
+    outcome.goal("bytes_ratio", bytes.all() as f64 / deflated, 1.3);
+    outcome.figure("session_bytes_ratio", bytes.session() as f64 / deflated);
     outcome.figure("idle_mb", idle / 1e6);
     outcome.goal("peak_above_idle_mb", (peak - idle) / 1e6, 100.0);
     before.exchange(&mut outcome)?;
@@ -100,7 +106,13 @@ fn morning(company: &Company, runtime: &tokio::runtime::Runtime) -> anyhow::Resu
     for crew in 0..company.spec.crews {
         for second in [false, true] {
             let (number, jobs) = (crew_number(crew, second), company.jobs(crew));
-            sites.push(Site { device: fresh(&number)?, number, jobs, known: BTreeSet::new() });
+            sites.push(Site {
+                device: fresh(&number)?,
+                number,
+                jobs,
+                known: BTreeSet::new(),
+                made: BTreeSet::new(),
+            });
         }
     }
     let sites = runtime.block_on(async {
@@ -171,6 +183,10 @@ fn works(site: &mut Site) -> anyhow::Result<()> {
             let performed = site.device.perform(command, &clock.now())?;
             ensure!(performed.docs == [doc], "a command of the day wrote nothing");
         }
+    }
+    for doc in &site.jobs {
+        let hashes = site.device.state(*doc)?.0.changes().into_iter().map(|change| change.hash);
+        site.made.extend(hashes.filter(|hash| !site.known.contains(hash)));
     }
     Ok(())
 }
@@ -320,21 +336,34 @@ async fn agreements(relay: &RelayProcess, ended: Vec<(Site, Line)>) -> anyhow::R
     Ok(agreed)
 }
 
-/// Bytes of the changes that had to travel, each device's own and those that came to it: as they are,
-/// and deflated as one stream for each device.
-fn travelled(sites: &[Site]) -> anyhow::Result<(u64, u64)> {
-    let (mut raw, mut deflated) = (0, 0);
+/// Bytes of the changes that had to travel: each device's own, and those that came to it.
+#[derive(Default)]
+struct Travelled {
+    raw: u64,
+    /// Deflated as one stream for each device, both directions in it.
+    deflated: u64,
+    /// Deflated as one stream for each device and direction.
+    up: u64,
+    down: u64,
+}
+
+fn travelled(sites: &[Site]) -> anyhow::Result<Travelled> {
+    let stream = || ZlibEncoder::new(Vec::new(), Compression::default());
+    let mut sum = Travelled::default();
     for site in sites {
-        let mut stream = ZlibEncoder::new(Vec::new(), Compression::default());
+        let (mut both, mut up, mut down) = (stream(), stream(), stream());
         for doc in &site.jobs {
-            for change in
-                site.device.state(*doc)?.0.changes().iter().filter(|c| !site.known.contains(&c.hash))
-            {
-                raw += change.bytes.len() as u64;
-                stream.write_all(&change.bytes)?;
+            let (found, _) = site.device.state(*doc)?;
+            for change in found.changes().iter().filter(|c| !site.known.contains(&c.hash)) {
+                sum.raw += change.bytes.len() as u64;
+                both.write_all(&change.bytes)?;
+                let way = if site.made.contains(&change.hash) { &mut up } else { &mut down };
+                way.write_all(&change.bytes)?;
             }
         }
-        deflated += stream.finish()?.len() as u64;
+        sum.deflated += both.finish()?.len() as u64;
+        sum.up += up.finish()?.len() as u64;
+        sum.down += down.finish()?.len() as u64;
     }
-    Ok((raw, deflated))
+    Ok(sum)
 }
