@@ -22,7 +22,7 @@ use sync_core::time::{Stamp, UnixMs};
 
 /// 2025-01-01 08:00 in Shanghai: when the benches' company begins.
 pub const START_MS: UnixMs = 1_735_689_600_000;
-/// The day that devices ask about; one order in [`DAYS`] is due on it.
+/// The day that devices ask about; one order in 125 is due on it.
 pub const TODAY: NaiveDate = NaiveDate::from_ymd_opt(2025, 3, 1).expect("a day");
 /// Days over which orders are spread.
 const DAYS: u64 = 125;

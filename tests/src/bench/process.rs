@@ -20,7 +20,7 @@ use serde_json::Value;
 
 /// How long a relay may take until it listens or has ended.
 const PATIENCE: Duration = Duration::from_secs(1_800);
-/// A relay is at rest when it took less than [`REST_CPU`] in this time.
+/// A relay is at rest when it took less than `REST_CPU` in this time.
 const REST_WINDOW: Duration = Duration::from_millis(600);
 const REST_CPU: Duration = Duration::from_millis(6);
 
