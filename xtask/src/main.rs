@@ -1,5 +1,6 @@
-//! The project's own tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask sim`.
+//! The project's own tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask sim`, `cargo xtask bench`.
 
+mod bench;
 mod demo;
 mod process;
 mod tests;
@@ -22,6 +23,8 @@ enum Task {
     Test(tests::Test),
     /// The simulation over many seeds.
     Sim(tests::Sim),
+    /// The relay's and the device's figures against their goals.
+    Bench(bench::Bench),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +32,6 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
+        Task::Bench(bench) => bench.run(),
     }
 }
