@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod phones;
 mod process;
 mod tests;
 
@@ -23,6 +24,8 @@ enum Task {
     Test(tests::Test),
     /// The simulation over many seeds.
     Sim(tests::Sim),
+    /// The phone build, compiled for Android and iOS as far as a machine without their kits can.
+    Phones(phones::Phones),
     /// The relay's and the device's figures against their goals.
     Bench(bench::Bench),
 }
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
+        Task::Phones(phones) => phones.run(),
         Task::Bench(bench) => bench.run(),
     }
 }

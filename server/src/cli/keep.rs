@@ -212,7 +212,7 @@ impl Found {
             None => Document::new(doc),
         };
         for (position, hash, bytes) in &stored.changes {
-            found.restore(bytes)?;
+            found.restore([bytes.as_slice()])?;
             if !found.has(*hash) {
                 bail!("the change at {position} is not what its hash says");
             }

@@ -104,16 +104,18 @@ fn quiet_panics() {
     }));
 }
 
-/// Lets roles and policies begin and end at their moment, also while nobody writes anything.
+/// Lets roles and policies begin and end at their moment, also while nobody writes anything, and compacts
+/// documents that have come to rest.
 async fn moments(relay: Arc<Relay>, clock: Clock) {
     let mut ticks = tokio::time::interval(MOMENTS_EVERY);
     loop {
         ticks.tick().await;
         let (relay, now_ms) = (relay.clone(), clock.unix_ms());
-        match tokio::task::spawn_blocking(move || relay.moments(now_ms)).await {
+        let work = move || relay.moments(now_ms).and_then(|_| relay.compact());
+        match tokio::task::spawn_blocking(work).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "a moment of a role or policy was not entered"),
-            Err(error) => tracing::error!(%error, "looking for moments panicked"),
+            Ok(Err(error)) => tracing::error!(%error, "what is done now and then failed"),
+            Err(error) => tracing::error!(%error, "what is done now and then panicked"),
         }
     }
 }

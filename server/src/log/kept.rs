@@ -14,7 +14,8 @@ use sync_core::store::{Batch as Writes, DeviceStore, Pairs, Table};
 use sync_core::time::UnixMs;
 
 use super::{
-    Batch, ChangeLog, Entry, HeldChange, HeldFilter, HeldState, LogError, Logged, StoredDocument, Tag,
+    Batch, ChangeLog, Entry, HeldChange, HeldFilter, HeldState, LogError, Logged, Snapshot, StoredDocument,
+    Tag,
 };
 
 /// Entries that share a key prefix, so that a feed is read by a few scans.
@@ -37,7 +38,7 @@ struct StoredEntry {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct Snapshot {
+struct StoredSnapshot {
     #[n(0)]
     upto: Position,
     #[cbor(n(1), with = "minicbor::bytes")]
@@ -64,7 +65,7 @@ struct Queue {
 /// What is done to the store, one after the other, and made durable together.
 enum Job {
     Append(Batch),
-    Compact(DocId, Vec<u8>, Position),
+    Compact(Vec<Snapshot>),
     Swap(Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>),
 }
 
@@ -229,7 +230,12 @@ impl<S: DeviceStore> Stage<'_, S> {
                 }
                 Ok(Outcome::At(self.head))
             }
-            Job::Compact(doc, bytes, upto) => self.compact(doc, bytes, upto),
+            Job::Compact(snapshots) => {
+                for snapshot in snapshots {
+                    self.compact(snapshot)?;
+                }
+                Ok(Outcome::At(self.head))
+            }
             Job::Swap(name, expected, new) => {
                 let earlier = self.swapped.iter().rev().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
                 let present = match earlier {
@@ -287,14 +293,14 @@ impl<S: DeviceStore> Stage<'_, S> {
         Ok(())
     }
 
-    fn compact(&mut self, doc: DocId, bytes: Vec<u8>, upto: Position) -> Result<Outcome, LogError> {
+    fn compact(&mut self, Snapshot { doc, bytes, upto }: Snapshot) -> Result<(), LogError> {
         for (key, _) in self.store.scan(Table::Outbox, &doc.to_bytes())? {
             if position_in(&key[17..])? <= upto {
                 self.delete(Table::Outbox, key);
             }
         }
-        self.put(Table::Document, doc.to_bytes(), cbor(&Snapshot { upto, bytes }));
-        Ok(Outcome::At(self.head))
+        self.put(Table::Document, doc.to_bytes(), cbor(&StoredSnapshot { upto, bytes }));
+        Ok(())
     }
 }
 
@@ -357,7 +363,7 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
                 return Ok(None);
             };
             let snapshot = store.get(Table::Document, &doc.to_bytes())?;
-            let snapshot: Option<Snapshot> = snapshot.map(|bytes| read(&bytes)).transpose()?;
+            let snapshot: Option<StoredSnapshot> = snapshot.map(|bytes| read(&bytes)).transpose()?;
             let mut changes = Vec::new();
             for (key, bytes) in store.scan(Table::Outbox, &doc.to_bytes())? {
                 let (hash, bytes): (ChangeHash, minicbor::bytes::ByteVec) = read(&bytes)?;
@@ -390,8 +396,8 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
         Ok(docs.into_iter().filter(|(doc, _)| after.is_none_or(|a| *doc > a)).take(limit).collect())
     }
 
-    fn compact(&self, doc: DocId, snapshot: Vec<u8>, upto: Position) -> Result<(), LogError> {
-        self.submit(Job::Compact(doc, snapshot, upto)).map(|_| ())
+    fn compact(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        self.submit(Job::Compact(snapshots)).map(|_| ())
     }
 
     fn audience(&self, doc: DocId) -> Result<BTreeSet<Tag>, LogError> {

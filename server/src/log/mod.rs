@@ -266,6 +266,17 @@ pub struct StoredDocument {
     pub last: Position,
 }
 
+/// A document whole, in the place of its changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The document.
+    pub doc: DocId,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The position of the newest change in it.
+    pub upto: Position,
+}
+
 /// Why the log cannot do what it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
@@ -305,8 +316,8 @@ pub trait ChangeLog: Send + Sync {
     fn heads(&self, doc: DocId) -> Result<Option<Vec<ChangeHash>>, LogError>;
     /// Documents by id, with the position of their newest change.
     fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError>;
-    /// Puts a snapshot in the place of the changes up to a position.
-    fn compact(&self, doc: DocId, snapshot: Vec<u8>, upto: Position) -> Result<(), LogError>;
+    /// Puts snapshots in the place of the changes up to their positions.
+    fn compact(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError>;
     /// The tags of a document.
     fn audience(&self, doc: DocId) -> Result<BTreeSet<Tag>, LogError>;
     /// Documents with a tag, by id.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sync_core::ids::{ChangeHash, DeviceId, DocId, DocKind, PersonId, Position, StoreId};
 use sync_core::refusal::{Refusal, RefusalCode};
 
-use super::{Batch, ChangeLog, Entry, HeldChange, HeldFilter, HeldState, Tag};
+use super::{Batch, ChangeLog, Entry, HeldChange, HeldFilter, HeldState, Snapshot, Tag};
 
 /// A log that several threads share.
 pub type Shared = Arc<dyn ChangeLog>;
@@ -206,7 +206,8 @@ fn of_eight_swaps_one_wins(home: &impl Home) {
 fn compaction_keeps_the_document(home: &impl Home) {
     let log = home.open();
     append(&log, vec![change(1, 1), change(2, 2), change(1, 3), change(1, 4)]);
-    log.compact(doc(1), b"snapshot".to_vec(), Position(3)).expect("compacts");
+    let snapshot = Snapshot { doc: doc(1), bytes: b"snapshot".to_vec(), upto: Position(3) };
+    log.compact(vec![snapshot]).expect("compacts");
     let stored = log.document(doc(1)).expect("reads").expect("it is there");
     assert_eq!(stored.snapshot.as_deref(), Some(&b"snapshot"[..]), "the snapshot stands");
     let left: Vec<_> = stored.changes.iter().map(|(p, h, _)| (p.0, *h)).collect();
@@ -359,8 +360,8 @@ mod tests {
         fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError> {
             self.0.documents(after, limit)
         }
-        fn compact(&self, doc: DocId, snapshot: Vec<u8>, upto: Position) -> Result<(), LogError> {
-            self.0.compact(doc, snapshot, upto)
+        fn compact(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+            self.0.compact(snapshots)
         }
         fn audience(&self, doc: DocId) -> Result<BTreeSet<Tag>, LogError> {
             self.0.audience(doc)

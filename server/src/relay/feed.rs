@@ -60,6 +60,7 @@ impl Relay {
                 }
             }
             None => {
+                self.noted.found(doc, stored.changes.len());
                 let found = self.document(doc)?;
                 items.extend(found.map(|d: Document| FeedItem::Snapshot { doc, bytes: d.save() }));
             }

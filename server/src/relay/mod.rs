@@ -7,6 +7,7 @@
 //! Time is a parameter. Blocking: callers on an async runtime keep it off their reactor threads.
 
 pub mod audience;
+pub mod compact;
 pub mod end;
 pub mod feed;
 pub mod found;
@@ -28,6 +29,7 @@ use sync_core::refusal::Refusal;
 use sync_core::time::UnixMs;
 
 use crate::log::{Batch, ChangeLog, LogError, Logged};
+use compact::Noted;
 use gate::Peer;
 use hub::Hub;
 use shelf::Shelf;
@@ -93,6 +95,8 @@ pub struct Relay {
     shelf: Shelf,
     /// Up to which moment people's interests stand in the log, once that is known.
     as_of: Mutex<Option<UnixMs>>,
+    /// Documents to compact.
+    noted: Noted,
     /// Tells sessions what concerns them.
     hub: Hub,
     /// Tells the read model that the log has grown.
@@ -112,6 +116,7 @@ impl Relay {
             company,
             footing: RwLock::new(Arc::default()),
             as_of: Mutex::new(None),
+            noted: Noted::default(),
             hub: Hub::default(),
         };
         let directory = relay.shelf.read(DocId::directory(company))?;
@@ -128,6 +133,7 @@ impl Relay {
     fn append(&self, batch: Batch) -> Result<Position, RelayError> {
         let (entries, at_ms) = (batch.entries.clone(), batch.at_ms);
         let last = self.log.append(batch)?;
+        self.noted.appended(&entries);
         let first = last.0 + 1 - entries.len() as u64;
         let logged = (first..).zip(entries);
         let logged = logged.map(|(at, entry)| Logged { position: Position(at), at_ms, entry });

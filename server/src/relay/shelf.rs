@@ -1,17 +1,16 @@
 //! The documents that the relay works on: a few in memory, the rest in the log.
 //!
 //! A document is locked while it is worked on. The cache is bounded by count; what falls out is in the
-//! log. Long tails of loose changes are compacted into a snapshot when a document is read.
+//! log.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sync_core::document::Document;
-use sync_core::ids::DocId;
-use sync_core::limits;
+use sync_core::ids::{DocId, Position};
 
 use super::RelayError;
-use crate::log::ChangeLog;
+use crate::log::{ChangeLog, StoredDocument};
 
 /// Documents kept in memory: some 40 KB each.
 const WARM_MAX: usize = 256;
@@ -70,18 +69,31 @@ impl Shelf {
         self.with(doc, |found| Ok(found.clone()))
     }
 
+    /// A document with loose changes as a snapshot, and up to where it stands for them.
+    pub fn snapshot(&self, doc: DocId) -> Result<Option<(Vec<u8>, Position)>, RelayError> {
+        let slot = self.slot(doc);
+        let guard = lock(&slot);
+        let Some(stored) = self.log.document(doc)?.filter(|s| !s.changes.is_empty()) else {
+            return Ok(None);
+        };
+        let last = stored.last;
+        let found = match &*guard {
+            Some(found) => found.save(),
+            None => Self::read_in(doc, stored)?.save(),
+        };
+        Ok(Some((found, last)))
+    }
+
     fn load(&self, doc: DocId) -> Result<Option<Document>, RelayError> {
-        let Some(stored) = self.log.document(doc)? else { return Ok(None) };
+        self.log.document(doc)?.map(|stored| Self::read_in(doc, stored)).transpose()
+    }
+
+    fn read_in(doc: DocId, stored: StoredDocument) -> Result<Document, RelayError> {
         let mut found = match &stored.snapshot {
             Some(bytes) => Document::load(doc, bytes)?,
             None => Document::new(doc),
         };
-        for (_, _, bytes) in &stored.changes {
-            found.restore(bytes)?;
-        }
-        if stored.changes.len() > limits::LOOSE_CHANGES_MAX {
-            self.log.compact(doc, found.save(), stored.last)?;
-        }
-        Ok(Some(found))
+        found.restore(stored.changes.iter().map(|(_, _, bytes)| bytes.as_slice()))?;
+        Ok(found)
     }
 }

@@ -39,9 +39,8 @@ impl<S: DeviceStore> Device<S> {
         let hashes: Vec<ChangeHash> = refused.iter().map(|(hash, _)| *hash).collect();
         let dropped = current.history().dependents(&hashes);
         let mut rebuilt = Document::new(doc);
-        for change in current.changes().iter().filter(|c| !dropped.contains(&c.hash)) {
-            rebuilt.restore(&change.bytes)?;
-        }
+        let kept: Vec<_> = current.changes().into_iter().filter(|c| !dropped.contains(&c.hash)).collect();
+        rebuilt.restore(kept.iter().map(|c| c.bytes.as_slice()))?;
         let epoch = self.shelf.epoch(doc)? + 1;
         let mut batch = Batch::new().put(Table::Meta, record::epoch_key(doc), record::cbor(&epoch));
         let mut again = Vec::new();

@@ -51,9 +51,7 @@ impl<S: DeviceStore> Shelf<S> {
             Some(bytes) => Document::load(doc, &bytes)?,
             None => Document::new(doc),
         };
-        for (_, bytes) in &changes {
-            found.restore(bytes)?;
-        }
+        found.restore(changes.iter().map(|(_, bytes)| bytes.as_slice()))?;
         self.keep_warm(found.clone());
         Ok(Some(found))
     }

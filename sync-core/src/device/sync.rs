@@ -208,9 +208,8 @@ impl<S: DeviceStore> Device<S> {
             admission::verify_log(&fresh, &self.rules())?;
         }
         if let Some(ours) = self.shelf.document(doc)? {
-            for change in ours.changes().iter().filter(|c| !fresh.has(c.hash)).collect::<Vec<_>>() {
-                fresh.restore(&change.bytes)?;
-            }
+            let ours: Vec<_> = ours.changes().into_iter().filter(|c| !fresh.has(c.hash)).collect();
+            fresh.restore(ours.iter().map(|c| c.bytes.as_slice()))?;
         }
         let batch = self.shelf.whole(&fresh).delete(Table::Meta, record::leaving_key(doc));
         let batch = batch.and(self.row(&fresh));

@@ -205,21 +205,25 @@ impl Document {
         self.change(ChangeHash(hash?.0))
     }
 
-    /// Applies a change that was proved, or that this document gave out before.
-    fn apply_proved(&mut self, change: automerge::Change) -> Result<(), DocumentError> {
+    /// Applies changes that were proved, or that this document gave out before.
+    fn apply_proved(&mut self, changes: Vec<automerge::Change>) -> Result<(), DocumentError> {
         let mut next = self.inner.clone();
-        contained(|| next.apply_changes([change])).map_err(DocumentError::Unreadable)?;
+        contained(|| next.apply_changes(changes)).map_err(DocumentError::Unreadable)?;
         self.inner = next;
         Ok(())
     }
 
-    /// Applies a change from this device's own store, where only proved ones stand.
-    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DocumentError> {
-        let change =
-            contained(|| automerge::Change::from_bytes(bytes.to_vec())).map_err(DocumentError::Unreadable)?;
-        let hash = ChangeHash(change.hash().0);
-        self.apply_proved(change)?;
-        if self.has(hash) { Ok(()) } else { Err(DocumentError::Incomplete) }
+    /// Applies changes from this side's own store, where only proved ones stand.
+    pub fn restore<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Result<(), DocumentError> {
+        let read = |bytes: &[u8]| contained(|| automerge::Change::from_bytes(bytes.to_vec()));
+        let changes: Result<Vec<_>, _> = changes.into_iter().map(read).collect();
+        let changes = changes.map_err(DocumentError::Unreadable)?;
+        let hashes: Vec<_> = changes.iter().map(|change| ChangeHash(change.hash().0)).collect();
+        if hashes.is_empty() {
+            return Ok(());
+        }
+        self.apply_proved(changes)?;
+        if hashes.iter().all(|hash| self.has(*hash)) { Ok(()) } else { Err(DocumentError::Incomplete) }
     }
 
     /// The value under a key now.

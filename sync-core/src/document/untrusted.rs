@@ -139,7 +139,7 @@ impl Untrusted {
     /// Enters the change into the document, once it was proved there.
     pub fn enter(self, doc: &mut Document) -> Result<(), Refusal> {
         let hash = self.hash;
-        doc.apply_proved(self.change).map_err(malformed)?;
+        doc.apply_proved(vec![self.change]).map_err(malformed)?;
         if doc.has(hash) { Ok(()) } else { Err(Refusal::new(RefusalCode::DependencyMissing)) }
     }
 }

@@ -15,7 +15,7 @@ use gendan_server::cli::{Company as Opened, Context};
 use gendan_server::clock::Clock;
 use gendan_server::identity::keys::KeyRing;
 use gendan_server::identity::tokens::{Bearer, Kind, Tokens};
-use gendan_server::log::{Batch, ChangeLog, Entry, Tag};
+use gendan_server::log::{Batch, ChangeLog, Entry, Snapshot, Tag};
 use gendan_server::relay::audience;
 use gendan_server::relay::found::{Founding, certify, found};
 use gendan_server::relay::office::Clerk;
@@ -23,7 +23,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sync_core::admission::{Gate, admit};
+use sync_core::admission::{Gate, Stage, admit};
 use sync_core::device::record::Identity;
 use sync_core::document::Document;
 use sync_core::fact::keys::SecretKey;
@@ -363,21 +363,13 @@ fn append(log: &dyn ChangeLog, orders: Vec<(Order, Vec<Tag>)>, compacted: bool) 
     if !compacted {
         return Ok(());
     }
-    // The log groups what waits at the same time into one commit.
-    std::thread::scope(|scope| {
-        let compactions: Vec<_> = snapshots
-            .into_iter()
-            .zip(ends)
-            .map(|((doc, found), end)| {
-                let upto = Position(last.0 - count + end);
-                scope.spawn(move || log.compact(doc, found.save(), upto))
-            })
-            .collect();
-        for compaction in compactions {
-            compaction.join().map_err(|_| anyhow::anyhow!("compacting panicked"))??;
-        }
-        Ok(())
-    })
+    let snapshot = |((doc, found), end): ((DocId, Document), u64)| Snapshot {
+        doc,
+        bytes: found.save(),
+        upto: Position(last.0 - count + end),
+    };
+    log.compact(snapshots.into_iter().zip(ends).map(snapshot).collect())?;
+    Ok(())
 }
 
 /// Writes the orders on one thread and appends them on another.
@@ -428,7 +420,7 @@ fn fill(opened: &Opened, spec: Spec) -> anyhow::Result<Size> {
 fn check(opened: &Opened, order: &Order, crew: &[PersonId]) -> anyhow::Result<()> {
     let footing = opened.relay.footing();
     let rules = footing.rules();
-    let mut doc = Document::new(order.doc.id());
+    let mut stage = Stage::new(Document::new(order.doc.id()));
     for said in &order.said {
         let gate = Gate {
             rules,
@@ -437,11 +429,12 @@ fn check(opened: &Opened, order: &Order, crew: &[PersonId]) -> anyhow::Result<()
             now_ms: START_MS + 400 * 86_400_000,
             released: false,
         };
-        admit(&mut doc, &said.change.bytes, &gate).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        admit(&mut stage, &said.change.bytes, &gate).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     }
+    let doc = stage.document();
     ensure!(doc.heads() == order.doc.heads(), "an order that was admitted is another");
     let ours: audience::Tags = tags(crew).into_iter().collect();
-    ensure!(audience::tags(&fold(&doc, &rules)) == ours, "an order has another audience");
+    ensure!(audience::tags(&fold(doc, &rules)) == ours, "an order has another audience");
     let values: BTreeMap<_, _> = [sync_core::domain::fields::Map::Fields]
         .into_iter()
         .chain([sync_core::domain::fields::Map::Items, sync_core::domain::fields::Map::Notes])
