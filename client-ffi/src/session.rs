@@ -17,7 +17,7 @@ use sync_core::ids::{BlobHash, DocId};
 use sync_core::store::SledStore;
 use sync_core::time::Now;
 use sync_core::wire::frames::FeedItem;
-use sync_core::wire::{Decoder, Encoder, Frame};
+use sync_core::wire::{Arrived, Decoder, Encoder, Frame, codec};
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, since_start_ms};
@@ -365,7 +365,8 @@ async fn converse(
         incoming = receive();
         match arrived {
             Ok(message) => {
-                let Some(taken) = talk.take(site, &message)? else { continue };
+                let Some(frame) = talk.hear(connection, &message, deadline).await? else { continue };
+                let taken = talk.take(site, frame)?;
                 talk.send(connection, taken.answers, deadline).await?;
                 if taken.wiped {
                     return Err(site.wiped());
@@ -391,6 +392,18 @@ fn tell(site: &Site, course: &Course, docs: BTreeSet<DocId>) -> Result<(), Field
     listener.changed(docs, state.into()).map_err(|e| FieldError::protocol("listener", e))
 }
 
+async fn send_parts(
+    connection: &Connection<'_>,
+    message: &[u8],
+    deadline: Deadline,
+) -> Result<(), FieldError> {
+    for part in codec::parts(message) {
+        let sent = connection.site.transport.send(connection.number, part).await;
+        sent.map_err(|e| deadline.failure(&e))?;
+    }
+    Ok(())
+}
+
 impl Talk {
     async fn send(
         &mut self,
@@ -406,19 +419,34 @@ impl Talk {
                 continue;
             }
             let message = self.up.encode(&frame).map_err(|e| FieldError::protocol(e.code(), &e))?;
-            let sent = connection.site.transport.send(connection.number, message).await;
-            sent.map_err(|e| deadline.failure(&e))?;
+            send_parts(connection, &message, deadline).await?;
         }
         Ok(())
     }
 
-    /// Takes one message; `None` for a frame of a newer relay that is passed over.
-    fn take(&mut self, site: &Site, message: &[u8]) -> Result<Option<Taken>, FieldError> {
-        let frame = match self.down.decode(message) {
-            Ok(frame) => frame,
-            Err(error) if error.goes_on() => return Ok(None),
+    /// The frame of one message; none where it is a part of a longer one, a rest, or a newer relay's
+    /// frame that is passed over. A rest is answered with our own, so that both sides forget alike.
+    async fn hear(
+        &mut self,
+        connection: &Connection<'_>,
+        message: &[u8],
+        deadline: Deadline,
+    ) -> Result<Option<Frame>, FieldError> {
+        match self.down.decode(message) {
+            Ok(Arrived::Frame(frame)) => return Ok(Some(frame)),
+            Ok(Arrived::Rest) if self.up.holds_context() => {
+                let rest = self.up.rest().map_err(|e| FieldError::protocol(e.code(), &e))?;
+                send_parts(connection, &rest, deadline).await?;
+            }
+            Ok(Arrived::Part | Arrived::Rest) => {}
+            Err(error) if error.goes_on() => {}
             Err(error) => return Err(FieldError::protocol(error.code(), &error)),
-        };
+        }
+        Ok(None)
+    }
+
+    /// Takes one frame.
+    fn take(&mut self, site: &Site, frame: Frame) -> Result<Taken, FieldError> {
         let mut taken = Taken::default();
         match &frame {
             Frame::Feed(feed) => {
@@ -440,7 +468,7 @@ impl Talk {
             taken.progress = *agree;
         }
         taken.answers = site.with(|d, now| d.handle(frame, now))?;
-        Ok(Some(taken))
+        Ok(taken)
     }
 
     /// Whether the goal is reached; asks for agreement where that is still to come.

@@ -29,7 +29,7 @@ use sync_core::command::Command;
 use sync_core::fact::keys::{PublicKey, SecretKey};
 use sync_core::ids::{CompanyId, DeviceId, PersonId, StoreId};
 use sync_core::policy::publish::Published;
-use sync_core::wire::{Decoder, Encoder, Frame};
+use sync_core::wire::{Arrived, Decoder, Encoder, Frame, codec};
 use tokio::sync::watch;
 
 const LEASE_MS: i64 = 14 * 24 * 3_600_000;
@@ -217,7 +217,10 @@ async fn converse(mut socket: WebSocket, mut end: RelayEnd, office: &Office) {
         let now_ms = Clock::real().now().unix_ms();
         let mut frames = match arrived {
             Some(Some(Ok(Message::Binary(bytes)))) => {
-                let frame = up.decode(&bytes).expect("an honest frame decodes");
+                let frame = match up.decode(&bytes).expect("an honest frame decodes") {
+                    Arrived::Frame(frame) => frame,
+                    Arrived::Part | Arrived::Rest => continue,
+                };
                 let pushed = matches!(frame, Frame::Push(_));
                 let answers = end.handle(frame, now_ms).expect("an honest device is served");
                 if pushed {
@@ -233,8 +236,11 @@ async fn converse(mut socket: WebSocket, mut end: RelayEnd, office: &Office) {
         }
         for frame in frames {
             let bytes = down.encode(&frame).expect("a frame fits");
-            if socket.send(Message::Binary(bytes.into())).await.is_err() {
-                return;
+            let rest = down.rest().expect("a direction may always rest");
+            for part in codec::parts(&bytes).chain([rest]) {
+                if socket.send(Message::Binary(part.into())).await.is_err() {
+                    return;
+                }
             }
         }
     }

@@ -1,4 +1,9 @@
 //! The session of a device: frames over a WebSocket (RFC 6455), one codec message in one binary message.
+//!
+//! A session that is quiet costs little: the contexts of both directions rest, and the socket's buffers
+//! are as small as the codec's parts. Time comes in beats: a quiet session rests, a silent peer is asked
+//! whether it is there and dropped where it does not answer. Dropping loses nothing, since what is not
+//! confirmed is said again on the next connection.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,8 +13,8 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::Response;
 use sync_core::limits;
-use sync_core::wire::{Decoder, Encoder, Frame};
-use tokio::time::timeout;
+use sync_core::wire::{Arrived, Decoder, Encoder, Frame, codec};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Field, Shared, lock};
 use crate::problem::Problem;
@@ -19,8 +24,18 @@ use crate::relay::gate::Peer;
 
 /// A peer that takes longer to take a message is dropped; nothing is lost by it.
 const SEND_MAX: Duration = Duration::from_secs(30);
-/// A silent peer is asked whether it is there.
-const SILENT_MAX: Duration = Duration::from_secs(30);
+/// How long a session waits for more of what concerns it before it sends that.
+const BURST: Duration = Duration::from_millis(40);
+/// How often a session looks at how still it has been.
+const BEAT: Duration = Duration::from_secs(5);
+/// Beats without a frame in either direction after which the contexts rest: five to ten seconds.
+const QUIET_BEATS: u32 = 2;
+/// Beats without anything from the peer after which it is asked whether it is there.
+const SILENT_BEATS: u32 = 6;
+/// Beats without anything from the peer, not even the answer to that, after which it is dropped.
+const GONE_BEATS: u32 = 12;
+/// What the socket reads at once. It keeps a buffer of this size for as long as the connection lives.
+const READ_BYTES: usize = 4 * 1024;
 
 /// Opens a device's session.
 #[utoipa::path(get, path = "/v1/sync",
@@ -40,7 +55,9 @@ pub async fn sync(
     let peer = Peer { device: bearer.device, person: bearer.person };
     let upgrade = upgrade
         .max_message_size(limits::FRAME_BYTES_MAX + 1024)
-        .max_frame_size(limits::FRAME_BYTES_MAX + 1024);
+        .max_frame_size(limits::FRAME_BYTES_MAX + 1024)
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let lease_ms = i64::from(app.config.lease_days) * 24 * 3_600_000;
         let end = RelayEnd::new(app.relay.clone(), app.blobs.clone(), peer, lease_ms);
@@ -51,6 +68,7 @@ pub async fn sync(
             end: Arc::new(Mutex::new(end)),
             encoder: Encoder::new(),
             decoder: Decoder::new(),
+            still: Still::default(),
         };
         session.run().await;
         metrics::gauge!("gendan_sessions").decrement(1.0);
@@ -64,6 +82,38 @@ struct Session {
     end: Arc<Mutex<RelayEnd>>,
     encoder: Encoder,
     decoder: Decoder,
+    still: Still,
+}
+
+/// How long a session has been still, in beats.
+#[derive(Debug, Default)]
+struct Still {
+    /// Since the last frame in either direction.
+    quiet: u32,
+    /// Since anything came from the peer.
+    silent: u32,
+}
+
+/// What a beat makes due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Rest,
+    Ping,
+    Drop,
+}
+
+impl Still {
+    fn beat(&mut self) -> Due {
+        self.quiet = self.quiet.saturating_add(1);
+        self.silent = self.silent.saturating_add(1);
+        match (self.silent, self.quiet) {
+            (GONE_BEATS.., _) => Due::Drop,
+            (SILENT_BEATS, _) => Due::Ping,
+            (_, QUIET_BEATS) => Due::Rest,
+            _ => Due::Nothing,
+        }
+    }
 }
 
 /// Why a session ends.
@@ -78,17 +128,17 @@ impl Session {
     async fn run(mut self) {
         let peer = { lock(&self.end).peer() };
         let listening = self.app.relay.listen(peer, self.app.clock.unix_ms());
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beats.reset();
         let outcome = loop {
             let step = tokio::select! {
-                message = timeout(SILENT_MAX, self.socket.recv()) => match message {
-                    Err(_) => self.quiet().await,
-                    Ok(None | Some(Err(_))) => Err(Over::Gone),
-                    Ok(Some(Ok(Message::Binary(bytes)))) => self.frame(&bytes).await,
-                    Ok(Some(Ok(Message::Close(_)))) => Err(Over::Gone),
-                    Ok(Some(Ok(Message::Text(_)))) => Err(Over::Failed("text_message", "frames are binary".into())),
-                    Ok(Some(Ok(_))) => Ok(()),
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => self.heard(message).await,
+                    None | Some(Err(_)) => Err(Over::Gone),
                 },
-                () = listening.woken() => self.feed().await,
+                () = listening.woken() => self.woken().await,
+                _ = beats.tick() => self.beat().await,
             };
             if let Err(over) = step {
                 break over;
@@ -97,9 +147,7 @@ impl Session {
         if let Over::Failed(code, message) = outcome {
             tracing::info!(code, "session failed");
             // The peer may be gone already: then there is nobody to tell.
-            if let Ok(bytes) = self.encoder.encode(&Frame::Failure { code: code.into(), message })
-                && self.send(Message::Binary(bytes.into())).await.is_ok()
-            {
+            if self.send_frames(vec![Frame::Failure { code: code.into(), message }]).await.is_ok() {
                 let close = CloseFrame { code: 1002, reason: code.into() };
                 drop(self.send(Message::Close(Some(close))).await);
             }
@@ -113,31 +161,84 @@ impl Session {
         }
     }
 
+    /// Sends a message of the codec; the limit is on all of its parts.
+    async fn send_message(&mut self, message: &[u8]) -> Result<(), Over> {
+        let all = async {
+            for part in codec::parts(message) {
+                self.socket.send(Message::Binary(part.into())).await?;
+            }
+            Ok::<_, axum::Error>(())
+        };
+        match timeout(SEND_MAX, all).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Over::Gone),
+        }
+    }
+
     async fn send_frames(&mut self, frames: Vec<Frame>) -> Result<(), Over> {
         for frame in frames {
-            let bytes = self.encoder.encode(&frame).map_err(|e| Over::Failed(e.code(), e.to_string()))?;
-            self.send(Message::Binary(bytes.into())).await?;
+            let message = self.encoder.encode(&frame).map_err(|e| Over::Failed(e.code(), e.to_string()))?;
+            self.still.quiet = 0;
+            self.send_message(&message).await?;
         }
         Ok(())
     }
 
-    async fn frame(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        let frame = match self.decoder.decode(bytes) {
-            Ok(frame) => frame,
+    async fn heard(&mut self, message: Message) -> Result<(), Over> {
+        self.still.silent = 0;
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            Message::Close(_) => return Err(Over::Gone),
+            Message::Text(_) => return Err(Over::Failed("text_message", "frames are binary".into())),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+        };
+        let arrived = match self.decoder.decode(&bytes) {
+            Ok(arrived) => arrived,
             Err(error) if error.goes_on() => return Ok(()),
             Err(error) => return Err(Over::Failed(error.code(), error.to_string())),
         };
+        match arrived {
+            Arrived::Frame(frame) => self.frame(frame).await,
+            Arrived::Part => Ok(()),
+            Arrived::Rest if self.encoder.holds_context() => self.rest().await,
+            Arrived::Rest => Ok(()),
+        }
+    }
+
+    async fn frame(&mut self, frame: Frame) -> Result<(), Over> {
+        self.still.quiet = 0;
+        let pushed = matches!(frame, Frame::Push(_));
         let answers = self.work(move |end, now_ms| end.handle(frame, now_ms)).await?;
         self.send_frames(answers).await?;
         let device = { lock(&self.end).peer().device };
         let reported = { lock(&self.end).reported().clone() };
         lock(&self.app.seen).insert(device, reported);
-        self.feed().await
+        // What a push brings into the log wakes whom it concerns.
+        if pushed { Ok(()) } else { self.feed().await }
     }
 
-    /// Asks a silent peer whether it is there, and moves its cursor over what did not concern it.
-    async fn quiet(&mut self) -> Result<(), Over> {
-        self.send(Message::Ping(Default::default())).await?;
+    async fn beat(&mut self) -> Result<(), Over> {
+        match self.still.beat() {
+            Due::Rest if self.encoder.holds_context() || self.decoder.holds_context() => self.rest().await,
+            Due::Ping => {
+                self.send(Message::Ping(Default::default())).await?;
+                // Moves the cursor over what did not concern this session.
+                self.feed().await
+            }
+            Due::Drop => Err(Over::Gone),
+            Due::Nothing | Due::Rest => Ok(()),
+        }
+    }
+
+    /// Drops our direction's context and asks the peer for the same.
+    async fn rest(&mut self) -> Result<(), Over> {
+        let message = self.encoder.rest().map_err(|e| Over::Failed(e.code(), e.to_string()))?;
+        self.send_message(&message).await
+    }
+
+    /// What concerns the session comes in bursts: a moment later it goes in one frame.
+    async fn woken(&mut self) -> Result<(), Over> {
+        tokio::time::sleep(BURST).await;
         self.feed().await
     }
 
@@ -173,5 +274,42 @@ impl Session {
                 Err(Over::Failed("relay_failed", "try again later".into()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(still: &mut Still, beats: u32) -> Vec<Due> {
+        (0..beats).map(|_| still.beat()).collect()
+    }
+
+    #[test]
+    fn a_quiet_session_rests_once_and_a_silent_one_is_asked_then_dropped() {
+        let mut still = Still::default();
+        let dues = due(&mut still, GONE_BEATS);
+        for (beat, due) in (1..).zip(dues) {
+            let expected = match beat {
+                QUIET_BEATS => Due::Rest,
+                SILENT_BEATS => Due::Ping,
+                GONE_BEATS => Due::Drop,
+                _ => Due::Nothing,
+            };
+            assert_eq!(due, expected, "beat {beat}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_answers_pings_stays_and_is_not_asked_to_rest_again() {
+        let mut still = Still::default();
+        for _ in 0..10 {
+            assert!(due(&mut still, SILENT_BEATS).ends_with(&[Due::Ping]));
+            still.silent = 0;
+        }
+        assert!(!due(&mut still, SILENT_BEATS - 1).contains(&Due::Rest));
+        still.quiet = 0;
+        still.silent = 0;
+        assert_eq!(due(&mut still, QUIET_BEATS), [Due::Nothing, Due::Rest]);
     }
 }

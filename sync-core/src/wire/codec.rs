@@ -1,35 +1,55 @@
-//! Frames to binary messages and back: CBOR, deflated as one continuing stream per direction.
+//! Frames to binary messages and back: CBOR, plain or deflated with the context of its direction.
 //!
-//! A message is `layout (1 byte, 1) ‖ check (4 bytes, big-endian) ‖ deflate (RFC 1951)`. Each frame ends
-//! with a sync flush whose last four bytes `00 00 FF FF` are left out, as in RFC 7692 §7.2.1; later
-//! frames use the context of earlier ones. The check is the CRC-32 (as in RFC 1952 §8) over the CBOR of
-//! *all* frames of this direction so far, so a message that was altered, lost or repeated is noticed.
-//! It guards against accidents; against people there is TLS.
+//! A message is `form (1 byte) ‖ check (4 bytes, big-endian) ‖ body`. The form's upper half is the layout,
+//! 1; its lower half says what the body is:
 //!
-//! Bounds, each checked before memory is taken: the message, what it inflates to, the number and depth
-//! of CBOR items, and then each list and text (`bounded`). CBOR here (RFC 8949) has definite
-//! lengths and no tags. One encoder and one decoder live as long as their connection.
+//! | form | body |
+//! |---|---|
+//! | `10` plain | a frame's CBOR |
+//! | `13` deflated | the same, deflated with the context of all deflated messages since the last rest |
+//! | `15` rest | nothing: both sides drop this direction's context. Who gets a rest answers with one if its own direction holds a context |
+//! | `16` part | no check: a piece of one of the messages above, which was cut because it is long |
+//! | `19` last | no check: the piece that completes it |
+//!
+//! Any two forms differ in two bits. The sender deflates unless it does not pay: bytes that are packed
+//! already, and small frames while there is no context. The check is the CRC-32 (as in RFC 1952 §8) over
+//! form and CBOR of *all* messages of this direction so far, so one that was altered, lost or repeated is
+//! noticed, at the latest by the next. It guards against accidents; against people there is TLS.
+//!
+//! Bounds, each checked before memory is taken: the message and its parts, what it inflates to, the
+//! number and depth of CBOR items, and then each list and text (`bounded`). CBOR here (RFC 8949) has
+//! definite lengths and no tags. One encoder and one decoder live as long as their connection; when to
+//! rest is the connection's decision, since there is no time here.
 
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::Crc;
 use minicbor::data::Type;
 
+use super::context::{Deflater, Inflater};
+use super::frames::FeedItem;
 use super::{Frame, WireError};
 use crate::limits::{FRAME_BYTES_MAX, FRAME_BYTES_SENT_MAX, FRAME_DEPTH_MAX, FRAME_ITEMS_MAX};
 
 /// The layout of messages that this build writes and reads.
 pub const LAYOUT: u8 = 1;
+/// The longest message that [`parts`] leaves whole, in bytes. Whoever sends and receives keeps buffers
+/// of the longest message for as long as a connection lives.
+pub const PART_BYTES_MAX: usize = 8 * 1024;
 
-const CHECK_AT: usize = 1;
-const BODY_AT: usize = 5;
-/// The end of every sync flush: an empty stored block.
-const FLUSH_END: [u8; 4] = [0, 0, 0xff, 0xff];
-/// What the first step of inflating takes; it doubles from there up to the bound.
-const INFLATE_STEP_BYTES: usize = 16 * 1024;
+const PLAIN: u8 = LAYOUT << 4;
+const DEFLATED: u8 = PLAIN | 0x3;
+const REST: u8 = PLAIN | 0x5;
+const PART: u8 = PLAIN | 0x6;
+const LAST: u8 = PLAIN | 0x9;
+
+/// Form and check.
+const HEAD_BYTES: usize = 5;
+/// Frames below this many bytes of CBOR do not make a context: that would cost more than it saves.
+const SMALL_BYTES: usize = 200;
 
 /// The sending end of one direction of a connection.
 #[derive(Debug)]
 pub struct Encoder {
-    deflate: Compress,
+    context: Option<Deflater>,
     check: Crc,
     ended: bool,
 }
@@ -43,7 +63,7 @@ impl Default for Encoder {
 impl Encoder {
     /// At the start of a connection.
     pub fn new() -> Self {
-        Self { deflate: Compress::new(Compression::default(), false), check: Crc::new(), ended: false }
+        Self { context: None, check: Crc::new(), ended: false }
     }
 
     /// The next message; messages must be sent in this order, all of them.
@@ -54,46 +74,89 @@ impl Encoder {
             return Err(WireError::Ended);
         }
         let cbor = frame.to_cbor()?;
-        self.check.update(&cbor);
-        let mut message = Vec::with_capacity(BODY_AT + cbor.len() / 2 + 64);
-        message.push(LAYOUT);
-        message.extend(self.check.sum().to_be_bytes());
-        let flushed = deflate(&mut self.deflate, &cbor, &mut message);
+        let small = self.context.is_none() && cbor.len() < SMALL_BYTES;
+        if small || packed_bytes(frame) > cbor.len() / 2 {
+            return Ok(self.message(PLAIN, &cbor, cbor.len(), |message| message.extend_from_slice(&cbor)));
+        }
+        let mut context = self.context.take().unwrap_or_else(Deflater::new);
+        let mut flushed = false;
+        let message = self.message(DEFLATED, &cbor, cbor.len() / 2 + 64, |message| {
+            flushed = context.deflate(&cbor, message);
+        });
         if !flushed || message.len() > FRAME_BYTES_MAX {
             self.ended = true;
             return Err(WireError::Ended);
         }
+        self.context = Some(context);
         Ok(message)
+    }
+
+    /// Drops the context; gives the message that tells the peer so and asks it for the same. Sending it
+    /// while there is none does no harm.
+    pub fn rest(&mut self) -> Result<Vec<u8>, WireError> {
+        if self.ended {
+            return Err(WireError::Ended);
+        }
+        self.context = None;
+        Ok(self.message(REST, &[], 0, |_| {}))
+    }
+
+    /// Whether a context is kept for later frames.
+    pub fn holds_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    fn message(&mut self, form: u8, cbor: &[u8], room: usize, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        self.check.update(&[form]);
+        self.check.update(cbor);
+        let mut message = Vec::with_capacity(HEAD_BYTES + room);
+        message.push(form);
+        message.extend(self.check.sum().to_be_bytes());
+        body(&mut message);
+        message
     }
 }
 
-/// Deflates all of `cbor` behind `message`, without the flush's end; false where the deflater fails.
-fn deflate(deflate: &mut Compress, cbor: &[u8], message: &mut Vec<u8>) -> bool {
-    let mut rest = cbor;
-    loop {
-        // More room than a flush marker takes, so that a full buffer does not get a second marker.
-        message.reserve(rest.len() / 2 + 64);
-        let before = deflate.total_in();
-        let Ok(Status::Ok | Status::BufError) = deflate.compress_vec(rest, message, FlushCompress::Sync)
-        else {
-            return false;
-        };
-        let taken = usize::try_from(deflate.total_in() - before).unwrap_or(usize::MAX);
-        rest = rest.get(taken..).unwrap_or_default();
-        if rest.is_empty() && message.len() < message.capacity() {
-            break;
-        }
+/// Bytes of a frame that deflating would hardly make fewer: an Automerge document's columns are deflated
+/// and so are photos.
+fn packed_bytes(frame: &Frame) -> usize {
+    let packed = |item: &FeedItem| if let FeedItem::Snapshot { bytes, .. } = item { bytes.len() } else { 0 };
+    match frame {
+        Frame::BlobPart { bytes, .. } => bytes.len(),
+        Frame::Feed(feed) => feed.items.iter().map(packed).sum(),
+        _ => 0,
     }
-    let ends = message.ends_with(&FLUSH_END);
-    message.truncate(message.len().saturating_sub(FLUSH_END.len()));
-    ends
+}
+
+/// Cuts a message of an [`Encoder`] into messages of at most [`PART_BYTES_MAX`] bytes, to be sent in this
+/// order with nothing between them; one that is short enough stays as it is.
+pub fn parts(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let cut = message.len() > PART_BYTES_MAX;
+    let pieces = message.chunks(if cut { PART_BYTES_MAX - 1 } else { PART_BYTES_MAX });
+    let last = pieces.len().saturating_sub(1);
+    pieces.enumerate().map(move |(n, piece)| match cut {
+        false => piece.to_vec(),
+        true => [&[if n == last { LAST } else { PART }], piece].concat(),
+    })
+}
+
+/// What one message brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// A frame.
+    Frame(Frame),
+    /// A piece of a longer message: nothing yet.
+    Part,
+    /// The peer's direction rests, and asks that ours does ([`Encoder::rest`]) if it holds a context.
+    Rest,
 }
 
 /// The receiving end of one direction of a connection.
 #[derive(Debug)]
 pub struct Decoder {
-    inflate: Decompress,
+    context: Option<Inflater>,
     check: Crc,
+    parts: Vec<u8>,
     ended: bool,
 }
 
@@ -106,72 +169,70 @@ impl Default for Decoder {
 impl Decoder {
     /// At the start of a connection.
     pub fn new() -> Self {
-        Self { inflate: Decompress::new(false), check: Crc::new(), ended: false }
+        Self { context: None, check: Crc::new(), parts: Vec::new(), ended: false }
     }
 
-    /// The frame of the next message; messages must be given in the order of sending, all of them.
+    /// What the next message brings; messages must be given in the order of sending, all of them.
     ///
     /// After [`WireError::UnknownFrame`] the stream goes on; after any other error it has ended.
-    pub fn decode(&mut self, message: &[u8]) -> Result<Frame, WireError> {
+    pub fn decode(&mut self, message: &[u8]) -> Result<Arrived, WireError> {
         if self.ended {
             return Err(WireError::Ended);
         }
-        let frame = self.next(message);
-        self.ended = frame.as_ref().is_err_and(|error| !error.goes_on());
-        frame
+        let arrived = self.next(message);
+        self.ended = arrived.as_ref().is_err_and(|error| !error.goes_on());
+        arrived
     }
 
-    fn next(&mut self, message: &[u8]) -> Result<Frame, WireError> {
+    /// Whether the peer's direction holds a context.
+    pub fn holds_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    fn next(&mut self, message: &[u8]) -> Result<Arrived, WireError> {
         if message.len() > FRAME_BYTES_MAX {
             return Err(WireError::Oversized);
         }
-        match message.first() {
-            Some(&LAYOUT) => {}
-            Some(&other) => return Err(WireError::Layout(other)),
-            None => return Err(WireError::Damaged),
+        match message.split_first().ok_or(WireError::Damaged)? {
+            (form @ (&PART | &LAST), piece) => {
+                if piece.len() > FRAME_BYTES_MAX - self.parts.len() {
+                    return Err(WireError::Oversized);
+                }
+                self.parts.extend_from_slice(piece);
+                if *form == PART {
+                    return Ok(Arrived::Part);
+                }
+                let whole = std::mem::take(&mut self.parts);
+                self.whole(&whole)
+            }
+            _ if !self.parts.is_empty() => Err(WireError::Damaged),
+            _ => self.whole(message),
         }
-        let (check, body) = match (message.get(CHECK_AT..BODY_AT), message.get(BODY_AT..)) {
-            (Some(check), Some(body)) => (check, body),
-            _ => return Err(WireError::Damaged),
-        };
-        let mut cbor = Vec::new();
-        self.inflate(body, &mut cbor)?;
-        self.inflate(&FLUSH_END, &mut cbor)?;
-        self.check.update(&cbor);
-        if self.check.sum().to_be_bytes() != check {
-            return Err(WireError::Damaged);
-        }
-        Frame::from_cbor(&cbor)
     }
 
-    /// Inflates all of `input` behind `cbor`, which never grows beyond the bound and one byte.
-    fn inflate(&mut self, input: &[u8], cbor: &mut Vec<u8>) -> Result<(), WireError> {
-        let mut rest = input;
-        loop {
-            if cbor.len() == cbor.capacity() {
-                let step = cbor.len().max(INFLATE_STEP_BYTES).min(FRAME_BYTES_MAX + 1 - cbor.len());
-                cbor.reserve_exact(step);
-            }
-            let before = (self.inflate.total_in(), cbor.len());
-            let status = self.inflate.decompress_vec(rest, cbor, FlushDecompress::Sync);
-            if !matches!(status, Ok(Status::Ok | Status::BufError)) {
-                return Err(WireError::Damaged);
-            }
-            if cbor.len() > FRAME_BYTES_MAX {
-                return Err(WireError::Oversized);
-            }
-            let taken = usize::try_from(self.inflate.total_in() - before.0).unwrap_or(usize::MAX);
-            rest = rest.get(taken..).unwrap_or_default();
-            if cbor.len() == cbor.capacity() {
-                continue;
-            }
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if taken == 0 && cbor.len() == before.1 {
-                return Err(WireError::Damaged);
-            }
+    fn whole(&mut self, message: &[u8]) -> Result<Arrived, WireError> {
+        let (form, rest) = match message.split_first().ok_or(WireError::Damaged)? {
+            (form @ (&PLAIN | &DEFLATED | &REST), rest) => (*form, rest),
+            (other, _) => return Err(WireError::Layout(*other)),
+        };
+        let (check, body) = rest.split_first_chunk::<4>().ok_or(WireError::Damaged)?;
+        let inflated;
+        let cbor = if form == DEFLATED {
+            inflated = self.context.get_or_insert_with(Inflater::new).inflate(body)?;
+            &inflated[..]
+        } else {
+            body
+        };
+        self.check.update(&[form]);
+        self.check.update(cbor);
+        if self.check.sum().to_be_bytes() != *check {
+            return Err(WireError::Damaged);
         }
+        if form == REST {
+            self.context = None;
+            return if cbor.is_empty() { Ok(Arrived::Rest) } else { Err(WireError::Damaged) };
+        }
+        Frame::from_cbor(cbor).map(Arrived::Frame)
     }
 }
 
@@ -269,7 +330,7 @@ fn walk(bytes: &[u8]) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::FlushCompress;
+    use flate2::{Compress, Compression, FlushCompress};
 
     /// A message within the bound that claims a gibibyte: one self-contained megabyte, 1,024 times.
     fn bomb() -> Vec<u8> {
@@ -277,7 +338,7 @@ mod tests {
         let mut block = Vec::with_capacity(64 * 1024);
         deflate.compress_vec(&vec![0; 1024 * 1024], &mut block, FlushCompress::Full).unwrap();
         assert_eq!(deflate.total_in(), 1024 * 1024);
-        let mut message = vec![LAYOUT, 0, 0, 0, 0];
+        let mut message = vec![DEFLATED, 0, 0, 0, 0];
         message.extend(block.repeat(1024));
         message
     }
@@ -288,15 +349,15 @@ mod tests {
         assert!(bomb.len() <= FRAME_BYTES_MAX, "the bomb has {} bytes", bomb.len());
         let mut decoder = Decoder::new();
         assert_eq!(decoder.decode(&bomb), Err(WireError::Oversized));
-        assert!(decoder.inflate.total_out() <= FRAME_BYTES_MAX as u64 + 1);
+        assert!(decoder.context.as_ref().unwrap().total_out() <= FRAME_BYTES_MAX as u64 + 1);
         assert_eq!(decoder.decode(&bomb), Err(WireError::Ended));
     }
 
     #[test]
     fn a_message_over_the_bound_is_not_inflated_at_all() {
         let mut decoder = Decoder::new();
-        assert_eq!(decoder.decode(&vec![LAYOUT; FRAME_BYTES_MAX + 1]), Err(WireError::Oversized));
-        assert_eq!(decoder.inflate.total_in(), 0);
+        assert_eq!(decoder.decode(&vec![DEFLATED; FRAME_BYTES_MAX + 1]), Err(WireError::Oversized));
+        assert!(!decoder.holds_context());
     }
 
     #[test]
@@ -304,12 +365,44 @@ mod tests {
         let mut deflate = Compress::new(Compression::default(), false);
         let cbor = Frame::Agreement { agree: true }.to_cbor().unwrap();
         let mut check = Crc::new();
+        check.update(&[DEFLATED]);
         check.update(&cbor);
-        let mut message = vec![LAYOUT];
+        let mut message = vec![DEFLATED];
         message.extend(check.sum().to_be_bytes());
         message.reserve(100);
         deflate.compress_vec(&cbor, &mut message, FlushCompress::Finish).unwrap();
         assert_eq!(Decoder::new().decode(&message), Err(WireError::Damaged));
+    }
+
+    #[test]
+    fn parts_are_kept_up_to_the_bound_and_no_further() {
+        let mut decoder = Decoder::new();
+        let part = vec![PART; 1 + 64 * 1024];
+        for _ in 0..FRAME_BYTES_MAX / (64 * 1024) {
+            assert_eq!(decoder.decode(&part), Ok(Arrived::Part));
+        }
+        assert_eq!(decoder.parts.len(), FRAME_BYTES_MAX);
+        assert_eq!(decoder.decode(&[PART, 0]), Err(WireError::Oversized));
+    }
+
+    #[test]
+    fn between_parts_comes_nothing_else() {
+        let mut encoder = Encoder::new();
+        for between in [encoder.encode(&Frame::Agreement { agree: true }).unwrap(), encoder.rest().unwrap()] {
+            let mut decoder = Decoder::new();
+            assert_eq!(decoder.decode(&[PART, PLAIN]), Ok(Arrived::Part));
+            assert_eq!(decoder.decode(&between), Err(WireError::Damaged));
+        }
+        assert_eq!(Decoder::new().decode(&[LAST, PART, 0]), Err(WireError::Layout(PART)), "no parts of parts");
+    }
+
+    #[test]
+    fn forms_differ_in_two_bits() {
+        let forms = [PLAIN, DEFLATED, REST, PART, LAST];
+        for (n, one) in forms.iter().enumerate() {
+            assert_eq!(one >> 4, LAYOUT);
+            assert!(forms[n + 1..].iter().all(|other| (one ^ other).count_ones() >= 2));
+        }
     }
 
     #[test]

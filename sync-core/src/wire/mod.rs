@@ -1,17 +1,18 @@
 //! The wire: what device and relay say to each other, and the bytes that carry it.
 //!
-//! In: [`Frame`]s, out: binary messages, one for one, and back. [`Encoder`] and [`Decoder`] are the two
+//! In: [`Frame`]s, out: binary messages, and back. [`Encoder`] and [`Decoder`] are the two
 //! ends of one direction of one connection. Invariants: a bound is checked before memory is taken for
 //! what it bounds; a message that was altered, lost or repeated on the way is noticed, and its
 //! connection ends; foreign bytes yield an error, never a panic. Not here: sockets, who says what when
 //! ([`crate::device`]), and whether a change may enter ([`crate::admission`]).
 
 mod bounded;
+mod context;
 pub mod codec;
 pub mod digest;
 pub mod frames;
 
-pub use codec::{Decoder, Encoder};
+pub use codec::{Arrived, Decoder, Encoder};
 pub use digest::ScopeDigest;
 pub use frames::Frame;
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use gendan_server::relay::end::RelayEnd;
 use gendan_server::relay::gate::Peer;
 use rand::RngExt as _;
-use sync_core::wire::{Decoder, Encoder, Frame};
+use sync_core::wire::{Arrived, Decoder, Encoder, Frame};
 
 use super::world::World;
 
@@ -25,6 +25,14 @@ pub struct Weather {
     pub cut: u32,
     /// The device's app is killed after the frame arrived.
     pub kill: u32,
+}
+
+/// Nobody rests here and nothing is cut: each message is a frame.
+fn frame_of(decoder: &mut Decoder, bytes: &[u8]) -> Frame {
+    match decoder.decode(bytes).expect("an honest frame decodes") {
+        Arrived::Frame(frame) => frame,
+        other => panic!("no frame but {other:?}"),
+    }
 }
 
 impl Link {
@@ -101,13 +109,13 @@ impl World {
             return None;
         }
         let news = if let Some(bytes) = link.to_relay.pop_front() {
-            let frame = link.up.1.decode(&bytes).expect("an honest frame decodes");
+            let frame = frame_of(&mut link.up.1, &bytes);
             let news = matches!(frame, Frame::Push(_) | Frame::BlobPart { .. });
             let answers = link.end.handle(frame, time_ms).expect("an honest device is served");
             link.send_down(answers);
             news
         } else if let Some(bytes) = link.to_device.pop_front() {
-            let frame = link.down.1.decode(&bytes).expect("an honest frame decodes");
+            let frame = frame_of(&mut link.down.1, &bytes);
             let news = matches!(&frame, Frame::Feed(feed) if !feed.items.is_empty());
             let answers = site.device.handle(frame, &now).expect("an honest relay is understood");
             link.send_up(answers);
