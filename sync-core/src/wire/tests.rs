@@ -202,7 +202,7 @@ fn samples() -> Vec<Frame> {
         Frame::Inventory(Inventory { documents, last: true }),
         Frame::BlobOffer { hash, size: 200_000, media: "image/jpeg".to_owned(), doc },
         Frame::BlobPart { hash, offset: 65_536, bytes: vec![0xff, 0xd8] },
-        Frame::BlobGet { hash, offset: 0 },
+        Frame::BlobGet { hash, offset: 0, doc: None },
         Frame::Wiped { receipt: vec![0xd2, 0x84] },
         sample_welcome(),
         sample_feed(),
