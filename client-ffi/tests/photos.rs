@@ -110,5 +110,5 @@ async fn the_command_line_writes_a_photo_into_a_file() {
     assert_eq!(ok(&boss, &["fetch-photo", "A1", hash, "--out", out])["bytes"], 300_000);
     assert_eq!(std::fs::read(out).unwrap(), vec![5; 300_000]);
     let (code, refused) = field(&boss, &["fetch-photo", "A1", hash, "--out", out]);
-    assert_eq!((code, &refused["error"]["code"]), (4, &"invalid_value".into()), "{refused}");
+    assert_eq!((code, &refused["error"]["code"]), (2, &"value_invalid".into()), "{refused}");
 }
