@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use sync_core::command::Command;
 use sync_core::device::{Device, DeviceError};
-use sync_core::ids::{CompanyId, DocId, DocKind, ItemId, PersonId, StoreId};
+use sync_core::ids::{BlobHash, CompanyId, DocId, DocKind, ItemId, PersonId, StoreId};
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::store::{SledStore, StoreKey};
 
@@ -20,7 +20,9 @@ use crate::enrolment;
 use crate::error::FieldError;
 use crate::session::{Cancel, Course, Goal, Listener, Site, run_session};
 use crate::transport::Transport;
-use crate::views::{Agreement, Case, Done, HeldLine, Line, Myself, PersonLine, StoreLine, SyncState};
+use crate::views::{
+    Agreement, Case, Done, HeldLine, Line, Myself, PersonLine, PhotoLine, StoreLine, SyncState,
+};
 use crate::wishes::{EvidenceWish, ItemWish, OrderWish, StepWish, TicketWish, VisitStatus, evidence, money};
 
 /// A device.
@@ -275,6 +277,38 @@ impl FieldClient {
     pub fn verify(&self, doc: String) -> Result<u32, FieldError> {
         let doc = self.doc(&doc)?;
         self.site.look(|device, _| Ok(u32::try_from(device.verify(doc)?).unwrap_or(u32::MAX)))
+    }
+}
+
+/// Photos and files of others.
+#[uniffi::export]
+impl FieldClient {
+    /// The photos and files that a document names.
+    pub fn photos(&self, doc: String) -> Result<Vec<PhotoLine>, FieldError> {
+        let doc = self.doc(&doc)?;
+        self.site.with(|device, _| Ok(device.photos(doc)?.into_iter().map(Into::into).collect()))
+    }
+
+    /// The bytes of a photo or file that a document names: from this device, else from the relay. What
+    /// came before an error stays here, and the next call or sync goes on from there. While a watch runs
+    /// it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+    /// they are here.
+    pub async fn fetch_photo(
+        &self,
+        doc: String,
+        hash: String,
+        limit_ms: Option<u64>,
+        cancel: Option<Arc<Cancel>>,
+    ) -> Result<Vec<u8>, FieldError> {
+        let (doc, hash) = (self.doc(&doc)?, hash.parse::<BlobHash>()?);
+        if let Some(bytes) = self.site.with(|device, _| device.photo(doc, hash))? {
+            return Ok(bytes);
+        }
+        self.site.with(|device, now| device.want_photo(doc, hash, now))?;
+        self.site.news.notify_one();
+        self.run(Goal::InStep, limit_ms, cancel, None).await?;
+        let missing = || Refusal::new(RefusalCode::NotFound).with("what", hash);
+        self.site.with(|device, _| device.photo(doc, hash)?.ok_or_else(|| missing().into()))
     }
 }
 

@@ -125,7 +125,7 @@ impl Site {
 /// When a session has done what it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// Everything was brought, everything was taken, photos too.
+    /// Everything was brought, everything was taken, photos too, and those that were asked for.
     InStep,
     /// As that, and the relay agrees with the digest.
     Agreed,
@@ -357,7 +357,7 @@ async fn converse(
         let arrived = match arrived {
             Some(arrived) => arrived,
             None => {
-                let news = site.with(|d, _| Ok([d.pump()?, d.offers()?].concat()))?;
+                let news = site.with(|d, _| Ok([d.pump()?, d.offers()?, d.gets()?].concat()))?;
                 talk.send(connection, news, deadline).await?;
                 continue;
             }
@@ -458,7 +458,12 @@ impl Talk {
                     taken.docs.extend(doc_of(item));
                 }
             }
-            Frame::Verdicts(_) | Frame::BlobState { .. } | Frame::Agreement { .. } => taken.progress = true,
+            Frame::Verdicts(_)
+            | Frame::BlobState { .. }
+            | Frame::BlobPart { .. }
+            | Frame::Agreement { .. } => {
+                taken.progress = true;
+            }
             Frame::Wipe { .. } => taken.wiped = true,
             _ => {}
         }
@@ -467,7 +472,11 @@ impl Talk {
             self.ran.repaired |= !agree;
             taken.progress = *agree;
         }
+        let photo = if let Frame::BlobPart { hash, .. } = &frame { Some(*hash) } else { None };
         taken.answers = site.with(|d, now| d.handle(frame, now))?;
+        if let Some(hash) = photo {
+            taken.docs.extend(site.with(|d, _| d.photo_came(hash))?);
+        }
         Ok(taken)
     }
 
@@ -478,7 +487,9 @@ impl Talk {
         goal: Goal,
         deadline: Deadline,
     ) -> Result<bool, FieldError> {
-        let in_step = |d: &mut Device<SledStore>, _: &Now| Ok(d.is_in_step()? && d.offers()?.is_empty());
+        let in_step = |d: &mut Device<SledStore>, _: &Now| {
+            Ok(d.is_in_step()? && d.offers()?.is_empty() && !d.wants_photos()?)
+        };
         if goal == Goal::Stay || !self.missing.is_empty() || !connection.site.with(in_step)? {
             return Ok(false);
         }

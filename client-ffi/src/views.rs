@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use sync_core::device::photos::PhotoView;
 use sync_core::device::record;
 use sync_core::device::{Performed, SyncView};
 use sync_core::directory::Directory;
@@ -408,6 +409,25 @@ copied! {
         policy: u32,
         /// Digest over all documents and their heads, hex: equal on two devices of one scope in step.
         digest: String,
+    }
+}
+
+/// A photo or file that a document names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
+pub struct PhotoLine {
+    /// The document's id: the one asked about, or its money facet.
+    pub doc: String,
+    /// SHA-256 of its bytes, hex.
+    pub hash: String,
+    /// Its media type; empty where nobody said.
+    pub media: String,
+    /// All its bytes are on this device.
+    pub here: bool,
+}
+impl From<PhotoView> for PhotoLine {
+    fn from(view: PhotoView) -> Self {
+        let (doc, hash) = (view.doc.to_string(), view.hash.to_string());
+        Self { doc, hash, media: view.media, here: view.here }
     }
 }
 

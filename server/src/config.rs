@@ -52,6 +52,13 @@ pub struct Config {
     pub connections_max: usize,
     /// Logins and enrolments tried in a minute by one address (1 to 10,000).
     pub attempts_per_minute: u32,
+    /// The S3 bucket for photos and files; without one they stand in the data folder. Its keys are read
+    /// from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, never from a file.
+    pub s3_bucket: Option<String>,
+    /// Address of an S3-compatible service, such as `https://oss-cn-hangzhou.aliyuncs.com`.
+    pub s3_endpoint: Option<String>,
+    /// The bucket's region.
+    pub s3_region: String,
 }
 
 /// The form of log lines.
@@ -79,6 +86,9 @@ impl Default for Config {
             body_bytes_max: 1024 * 1024,
             connections_max: 10_000,
             attempts_per_minute: 30,
+            s3_bucket: None,
+            s3_endpoint: None,
+            s3_region: "us-east-1".into(),
         }
     }
 }
@@ -108,6 +118,7 @@ impl Config {
         range("body_bytes_max", self.body_bytes_max as u64, 1_024, 16 * 1024 * 1024)?;
         range("connections_max", self.connections_max as u64, 1, 100_000)?;
         range("attempts_per_minute", self.attempts_per_minute.into(), 1, 10_000)?;
+        self.check_bucket()?;
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             let problem = "tls_certificate and tls_key go together; write both or none".into();
             return Err(ConfigError::Value { key: "tls_key", problem });
@@ -125,6 +136,26 @@ impl Config {
                 self.listen
             );
             return Err(ConfigError::Value { key: "listen", problem });
+        }
+        Ok(())
+    }
+
+    fn check_bucket(&self) -> Result<(), ConfigError> {
+        let Some(endpoint) = &self.s3_endpoint else { return Ok(()) };
+        if self.s3_bucket.is_none() {
+            let problem = "an endpoint without a bucket; write s3_bucket too".into();
+            return Err(ConfigError::Value { key: "s3_endpoint", problem });
+        }
+        let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+        let plain = local.iter().any(|l| {
+            endpoint.strip_prefix(l).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        if !endpoint.starts_with("https://") && !plain && !self.allow_plain {
+            let problem = format!(
+                "{endpoint} would send photos and keys in the clear; write an https:// address, or \
+                 allow_plain = true within a network of your own"
+            );
+            return Err(ConfigError::Value { key: "s3_endpoint", problem });
         }
         Ok(())
     }
@@ -152,6 +183,9 @@ mod tests {
             ("tls_key = \"k.pem\"\ntls_certificate = \"c.pem\"", "tls_certificate", "not a file"),
             ("listen = \"home\"", "listen", "socket address"),
             ("nonsense = 1", "nonsense", "unknown field"),
+            ("s3_endpoint = \"https://s3.example\"", "s3_endpoint", "s3_bucket"),
+            ("s3_bucket = \"b\"\ns3_endpoint = \"http://s3.example\"", "s3_endpoint", "https://"),
+            ("s3_bucket = \"b\"\ns3_endpoint = \"http://localhost.example\"", "s3_endpoint", "https://"),
             ("log_format = \"xml\"", "log_format", "expected"),
         ] {
             let error = read(toml).unwrap_err();

@@ -25,6 +25,12 @@ pub const KEY_BYTES_MAX: usize = 120;
 pub const EVIDENCE_MAX: usize = 40;
 /// Bytes of one blob (photo, file).
 pub const BLOB_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Photos and files of others that a device asks for at once.
+pub const PHOTOS_WANTED_MAX: usize = 40;
+/// Photos and files of others that a device keeps; the oldest go first.
+pub const PHOTOS_KEPT_MAX: usize = 500;
+/// Bytes that they take at most.
+pub const PHOTOS_KEPT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a policy as TOML and as published CBOR.
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
 /// Faults told of one policy; the rest wait until these are mended.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use gendan_server::api::{App, openapi, router};
-use gendan_server::blob::folder::FolderBlobs;
+use gendan_server::blob::objects::ObjectBlobs;
 use gendan_server::clock::{Clock, chance, random};
 use gendan_server::config::Config;
 use gendan_server::identity::keys::KeyRing;
@@ -66,7 +66,7 @@ fn app(folder: &Path, config: Config) -> App {
     let relay =
         found(log.clone(), company, company_key, &mut clerk, founding, &published, &clock.now()).unwrap();
     passwords::set(log.as_ref(), person, PASSWORD, clock.unix_ms()).unwrap();
-    let blobs = Arc::new(FolderBlobs::open(&folder.join("blobs")).unwrap());
+    let blobs = Arc::new(ObjectBlobs::in_folder(folder).unwrap());
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
     let relay = Arc::new(relay);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

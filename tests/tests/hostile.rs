@@ -369,18 +369,30 @@ fn a_photo_of_another_stores_order_is_not_given_to_who_knows_its_hash() {
     let theirs = order(&world, "B1");
     let site = world.sites.get_mut("D03").unwrap();
     let hash = site.device.attach(theirs, "image/jpeg", &[7; 5_000]).unwrap();
+    let unnamed = site.device.attach(theirs, "image/jpeg", &[8; 5_000]).unwrap();
+    let evidence = vec![Evidence::photo(hash, "image/jpeg")];
+    world.perform("D03", Command::Report(theirs, "面板有划痕".into(), evidence)).unwrap();
     world.connect("D03");
     world.run("D03", None);
     assert!(world.blobs.belongs(hash).unwrap().is_some(), "the relay has it");
     let mut attacker = Attacker::new(&world);
-    let asked = attacker.end.handle(Frame::BlobGet { hash, offset: 0 }, world.time_ms);
-    assert!(matches!(asked, Err(RelayError::Protocol { code: "blob", .. })));
+    let ours = order(&world, "A1");
+    for doc in [None, Some(theirs), Some(ours)] {
+        let get = Frame::BlobGet { hash, offset: 0, doc };
+        let asked = attacker.end.handle(get, world.time_ms).unwrap();
+        assert_eq!(asked, [Frame::BlobState { hash, have: 0, complete: false }], "asked for through {doc:?}");
+    }
     let owner = &world.sites["D03"].device;
     let peer = Peer { device: owner.id(), person: owner.person() };
     let mut end = RelayEnd::new(Arc::clone(&world.relay), world.blobs.clone(), peer, 1_000);
     let now = world.now(0);
     let mut hello = world.sites.get_mut("D03").unwrap().device.connect("app", &now).unwrap();
     end.handle(hello.remove(0), world.time_ms).unwrap();
-    let given = end.handle(Frame::BlobGet { hash, offset: 0 }, world.time_ms).unwrap();
-    assert!(matches!(&given[0], Frame::BlobPart { bytes, .. } if bytes.len() == 5_000));
+    for doc in [None, Some(theirs)] {
+        let given = end.handle(Frame::BlobGet { hash, offset: 0, doc }, world.time_ms).unwrap();
+        assert!(matches!(&given[0], Frame::BlobPart { bytes, .. } if bytes.len() == 5_000));
+    }
+    let get = Frame::BlobGet { hash: unnamed, offset: 0, doc: Some(theirs) };
+    let given = end.handle(get, world.time_ms).unwrap();
+    assert!(matches!(given[0], Frame::BlobState { have: 0, .. }), "what no fact names is given to nobody");
 }

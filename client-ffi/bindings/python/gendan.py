@@ -557,6 +557,8 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_escalate() != 36725:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo() != 11876:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_held() != 44190:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_myself() != 29961:
@@ -578,6 +580,8 @@ def _uniffi_check_api_checksums(lib):
     if lib.uniffi_client_ffi_checksum_method_fieldclient_pay() != 50291:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_people() != 4233:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_photos() != 10839:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_report() != 39253:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -700,6 +704,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_edit.restype = ctypes.c
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_escalate.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_escalate.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_held.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_held.restype = ctypes.c_uint16
@@ -733,6 +740,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_pay.restype = ctypes.c_
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_people.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_people.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_photos.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_photos.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_report.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_report.restype = ctypes.c_uint16
@@ -911,6 +921,14 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_escalate.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_escalate.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_fetch_photo.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_fetch_photo.restype = ctypes.c_uint64
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_held.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -983,6 +1001,12 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_people.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_people.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_report.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -3551,6 +3575,57 @@ class _UniffiFfiConverterTypePersonLine(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceString.write(value.roles, buf)
 
 @dataclass
+class PhotoLine:
+    """
+    A photo or file that a document names.
+"""
+    def __init__(self, *, doc:str, hash:str, media:str, here:bool):
+        self.doc = doc
+        self.hash = hash
+        self.media = media
+        self.here = here
+        
+        
+
+    
+    def __str__(self):
+        return "PhotoLine(doc={}, hash={}, media={}, here={})".format(self.doc, self.hash, self.media, self.here)
+    def __eq__(self, other):
+        if self.doc != other.doc:
+            return False
+        if self.hash != other.hash:
+            return False
+        if self.media != other.media:
+            return False
+        if self.here != other.here:
+            return False
+        return True
+
+class _UniffiFfiConverterTypePhotoLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return PhotoLine(
+            doc=_UniffiFfiConverterString.read(buf),
+            hash=_UniffiFfiConverterString.read(buf),
+            media=_UniffiFfiConverterString.read(buf),
+            here=_UniffiFfiConverterBoolean.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.doc)
+        _UniffiFfiConverterString.check_lower(value.hash)
+        _UniffiFfiConverterString.check_lower(value.media)
+        _UniffiFfiConverterBoolean.check_lower(value.here)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.doc, buf)
+        _UniffiFfiConverterString.write(value.hash, buf)
+        _UniffiFfiConverterString.write(value.media, buf)
+        _UniffiFfiConverterBoolean.write(value.here, buf)
+
+@dataclass
 class Point:
     """
     One point of a stroke, in 1/10,000 of the pad's width, from the upper left.
@@ -4832,6 +4907,31 @@ class _UniffiFfiConverterMapStringOptionalString(_UniffiConverterRustBuffer):
             d[key] = val
         return d
 
+class _UniffiFfiConverterOptionalTypeCancel(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        if value is not None:
+            _UniffiFfiConverterTypeCancel.check_lower(value)
+
+    @classmethod
+    def write(cls, value, buf):
+        if value is None:
+            buf.write_u8(0)
+            return
+
+        buf.write_u8(1)
+        _UniffiFfiConverterTypeCancel.write(value, buf)
+
+    @classmethod
+    def read(cls, buf):
+        flag = buf.read_u8()
+        if flag == 0:
+            return None
+        elif flag == 1:
+            return _UniffiFfiConverterTypeCancel.read(buf)
+        else:
+            raise InternalError("Unexpected flag byte for optional type")
+
 class _UniffiFfiConverterSequenceTypeHeldLine(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, value):
@@ -4878,6 +4978,29 @@ class _UniffiFfiConverterSequenceTypePersonLine(_UniffiConverterRustBuffer):
             _UniffiFfiConverterTypePersonLine.read(buf) for i in range(count)
         ]
 
+class _UniffiFfiConverterSequenceTypePhotoLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypePhotoLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypePhotoLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypePhotoLine.read(buf) for i in range(count)
+        ]
+
 class _UniffiFfiConverterSequenceTypeStoreLine(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, value):
@@ -4900,31 +5023,6 @@ class _UniffiFfiConverterSequenceTypeStoreLine(_UniffiConverterRustBuffer):
         return [
             _UniffiFfiConverterTypeStoreLine.read(buf) for i in range(count)
         ]
-
-class _UniffiFfiConverterOptionalTypeCancel(_UniffiConverterRustBuffer):
-    @classmethod
-    def check_lower(cls, value):
-        if value is not None:
-            _UniffiFfiConverterTypeCancel.check_lower(value)
-
-    @classmethod
-    def write(cls, value, buf):
-        if value is None:
-            buf.write_u8(0)
-            return
-
-        buf.write_u8(1)
-        _UniffiFfiConverterTypeCancel.write(value, buf)
-
-    @classmethod
-    def read(cls, buf):
-        flag = buf.read_u8()
-        if flag == 0:
-            return None
-        elif flag == 1:
-            return _UniffiFfiConverterTypeCancel.read(buf)
-        else:
-            raise InternalError("Unexpected flag byte for optional type")
 
 
 class Listener():
@@ -5143,6 +5241,14 @@ class FieldClientProtocol(typing.Protocol):
         Passes it upward: to a role, and why.
 """
         raise NotImplementedError
+    async def fetch_photo(self, doc: str,hash: str,limit_ms: typing.Optional[int],cancel: typing.Optional[Cancel]) -> bytes:
+        """
+        The bytes of a photo or file that a document names: from this device, else from the relay. What
+        came before an error stays here, and the next call or sync goes on from there. While a watch runs
+        it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+        they are here.
+"""
+        raise NotImplementedError
     def held(self, ) -> typing.List[HeldLine]:
         """
         What the relay holds back, oldest first.
@@ -5196,6 +5302,11 @@ class FieldClientProtocol(typing.Protocol):
     def people(self, ) -> typing.List[PersonLine]:
         """
         The company's people, with their roles now.
+"""
+        raise NotImplementedError
+    def photos(self, doc: str) -> typing.List[PhotoLine]:
+        """
+        The photos and files that a document names.
 """
         raise NotImplementedError
     def report(self, doc: str,what: str,proof: typing.List[EvidenceWish]) -> Done:
@@ -5694,6 +5805,38 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    async def fetch_photo(self, doc: str,hash: str,limit_ms: typing.Optional[int],cancel: typing.Optional[Cancel]) -> bytes:
+        """
+        The bytes of a photo or file that a document names: from this device, else from the relay. What
+        came before an error stays here, and the next call or sync goes on from there. While a watch runs
+        it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+        they are here.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+
+        _UniffiFfiConverterString.check_lower(hash)
+
+        _UniffiFfiConverterOptionalUInt64.check_lower(limit_ms)
+
+        _UniffiFfiConverterOptionalTypeCancel.check_lower(cancel)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+            _UniffiFfiConverterString.lower(hash),
+            _UniffiFfiConverterOptionalUInt64.lower(limit_ms),
+            _UniffiFfiConverterOptionalTypeCancel.lower(cancel),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterBytes.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_fetch_photo(*_uniffi_lowered_args),
+            _UniffiLib.ffi_client_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_client_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_client_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
     def held(self, ) -> typing.List[HeldLine]:
         """
         What the relay holds back, oldest first.
@@ -5907,6 +6050,24 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_people,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def photos(self, doc: str) -> typing.List[PhotoLine]:
+        """
+        The photos and files that a document names.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypePhotoLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -6649,6 +6810,7 @@ __all__ = [
     "Myself",
     "OrderWish",
     "PersonLine",
+    "PhotoLine",
     "Point",
     "Stroke",
     "SignatureWish",

@@ -850,6 +850,14 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func escalate(doc: String, to: String, reason: String) throws  -> Done
     
     /**
+     * The bytes of a photo or file that a document names: from this device, else from the relay. What
+     * came before an error stays here, and the next call or sync goes on from there. While a watch runs
+     * it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+     * they are here.
+     */
+    func fetchPhoto(doc: String, hash: String, limitMs: UInt64?, cancel: Cancel?) async throws  -> Data
+    
+    /**
      * What the relay holds back, oldest first.
      */
     func held() throws  -> [HeldLine]
@@ -903,6 +911,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * The company's people, with their roles now.
      */
     func people() throws  -> [PersonLine]
+    
+    /**
+     * The photos and files that a document names.
+     */
+    func photos(doc: String) throws  -> [PhotoLine]
     
     /**
      * Reports that quality or date is in danger.
@@ -1284,6 +1297,28 @@ open func escalate(doc: String, to: String, reason: String)throws  -> Done  {
 }
     
     /**
+     * The bytes of a photo or file that a document names: from this device, else from the relay. What
+     * came before an error stays here, and the next call or sync goes on from there. While a watch runs
+     * it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+     * they are here.
+     */
+open func fetchPhoto(doc: String, hash: String, limitMs: UInt64?, cancel: Cancel?)async throws  -> Data  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_client_ffi_fn_method_fieldclient_fetch_photo(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(doc),FfiConverterString.lower(hash),FfiConverterOptionUInt64.lower(limitMs),FfiConverterOptionTypeCancel.lower(cancel)
+                )
+            },
+            pollFunc: ffi_client_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_client_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_client_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterData.lift,
+            errorHandler: FfiConverterTypeFieldError_lift
+        )
+}
+    
+    /**
      * What the relay holds back, oldest first.
      */
 open func held()throws  -> [HeldLine]  {
@@ -1428,6 +1463,19 @@ open func people()throws  -> [PersonLine]  {
         uniffiCallStatus in
     uniffi_client_ffi_fn_method_fieldclient_people(
             self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The photos and files that a document names.
+     */
+open func photos(doc: String)throws  -> [PhotoLine]  {
+    return try  FfiConverterSequenceTypePhotoLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_photos(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(doc),uniffiCallStatus
     )
 })
 }
@@ -4257,6 +4305,95 @@ public func FfiConverterTypePersonLine_lower(_ value: PersonLine) -> RustBuffer 
 
 
 /**
+ * A photo or file that a document names.
+ */
+public struct PhotoLine: Equatable, Hashable {
+    /**
+     * The document's id: the one asked about, or its money facet.
+     */
+    public var doc: String
+    /**
+     * SHA-256 of its bytes, hex.
+     */
+    public var hash: String
+    /**
+     * Its media type; empty where nobody said.
+     */
+    public var media: String
+    /**
+     * All its bytes are on this device.
+     */
+    public var here: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The document's id: the one asked about, or its money facet.
+         */doc: String, 
+        /**
+         * SHA-256 of its bytes, hex.
+         */hash: String, 
+        /**
+         * Its media type; empty where nobody said.
+         */media: String, 
+        /**
+         * All its bytes are on this device.
+         */here: Bool) {
+        self.doc = doc
+        self.hash = hash
+        self.media = media
+        self.here = here
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PhotoLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePhotoLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PhotoLine {
+        return
+            try PhotoLine(
+                doc: FfiConverterString.read(from: &buf), 
+                hash: FfiConverterString.read(from: &buf), 
+                media: FfiConverterString.read(from: &buf), 
+                here: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PhotoLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.doc, into: &buf)
+        FfiConverterString.write(value.hash, into: &buf)
+        FfiConverterString.write(value.media, into: &buf)
+        FfiConverterBool.write(value.here, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePhotoLine_lift(_ buf: RustBuffer) throws -> PhotoLine {
+    return try FfiConverterTypePhotoLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePhotoLine_lower(_ value: PhotoLine) -> RustBuffer {
+    return FfiConverterTypePhotoLine.lower(value)
+}
+
+
+/**
  * One point of a stroke, in 1/10,000 of the pad's width, from the upper left.
  */
 public struct Point: Equatable, Hashable {
@@ -6467,6 +6604,31 @@ fileprivate struct FfiConverterSequenceTypePersonLine: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypePhotoLine: FfiConverterRustBuffer {
+    typealias SwiftType = [PhotoLine]
+
+    public static func write(_ value: [PhotoLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePhotoLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PhotoLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PhotoLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePhotoLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypePoint: FfiConverterRustBuffer {
     typealias SwiftType = [Point]
 
@@ -6858,6 +7020,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_escalate() != 36725) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_fetch_photo() != 11876) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_held() != 44190) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -6889,6 +7054,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_people() != 4233) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_photos() != 10839) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_report() != 39253) {

@@ -398,6 +398,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_edit(uint64_t ptr, RustBuffer
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_escalate(uint64_t ptr, RustBuffer doc, RustBuffer to, RustBuffer reason, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_FETCH_PHOTO
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_FETCH_PHOTO
+uint64_t uniffi_client_ffi_fn_method_fieldclient_fetch_photo(uint64_t ptr, RustBuffer doc, RustBuffer hash, RustBuffer limit_ms, RustBuffer cancel
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_HELD
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_HELD
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_held(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -451,6 +456,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_pay(uint64_t ptr, RustBuffer 
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PEOPLE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PEOPLE
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_people(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PHOTOS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PHOTOS
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_photos(uint64_t ptr, RustBuffer doc, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_REPORT
@@ -937,6 +947,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_escalate(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_FETCH_PHOTO
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_FETCH_PHOTO
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_fetch_photo(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_HELD
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_HELD
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_held(void
@@ -1000,6 +1016,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_pay(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PEOPLE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PEOPLE
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_people(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PHOTOS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PHOTOS
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_photos(void
     
 );
 #endif

@@ -13,7 +13,6 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use sync_core::store::{SledStore, StoreKey};
 
-use crate::blob::folder::FolderBlobs;
 use crate::clock::Clock;
 use crate::identity::keys::KeyRing;
 use crate::log::KeptLog;
@@ -77,8 +76,6 @@ pub struct Company {
     pub log: Arc<KeptLog<SledStore>>,
     /// Its relay.
     pub relay: Arc<Relay>,
-    /// Its blobs.
-    pub blobs: Arc<FolderBlobs>,
 }
 
 impl Context {
@@ -102,8 +99,7 @@ impl Context {
         let keys = Arc::new(KeyRing::open(&self.data)?);
         let log = self.log(&keys)?;
         let relay = Arc::new(Relay::open(log.clone(), keys.company)?);
-        let blobs = Arc::new(FolderBlobs::open(&self.data.join("blobs"))?);
-        Ok(Company { keys, log, relay, blobs })
+        Ok(Company { keys, log, relay })
     }
 
     /// Prints the last line for machines, where it was asked for.

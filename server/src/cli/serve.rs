@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Company, Context, import, keep, proof};
 use crate::api::{App, router};
+use crate::blob::objects::ObjectBlobs;
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
@@ -42,6 +43,7 @@ impl Serve {
         quiet_panics();
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
         let company = context.open()?;
+        let blobs = Arc::new(ObjectBlobs::open(&context.data, &config)?);
         let (served, data, clock) = (company.clone(), context.data.clone(), context.clock.clone());
         control::answer(&context.data, move |ask| match ask {
             Ask::Import { file, number } => {
@@ -66,7 +68,7 @@ impl Serve {
                 std::future::pending::<()>().await
             };
             tokio::spawn(moments(company.relay.clone(), clock.clone()));
-            let Company { relay, blobs, keys, .. } = company;
+            let Company { relay, keys, .. } = company;
             let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
             let serving = listen::serve(router(app), &config, stopped(), move |address| {
                 println!("跟单服务已启动 / gendan is serving on {address}");

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minicbor::bytes::ByteArray;
-use sync_core::ids::{DocId, Position};
+use sync_core::device::photos;
+use sync_core::ids::{BlobHash, DocId, Position};
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::time::UnixMs;
 use sync_core::wire::digest::{ScopeDigest, heads_digest};
@@ -52,6 +53,8 @@ pub struct RelayEnd {
     inventory: BTreeMap<DocId, [u8; 8]>,
     reported: Reported,
     shut_out: bool,
+    /// The blob last given, and the document that was found to name it.
+    named: Option<(DocId, BlobHash)>,
 }
 
 fn broken(code: &'static str, message: impl ToString) -> RelayError {
@@ -73,6 +76,7 @@ impl RelayEnd {
             inventory: BTreeMap::new(),
             reported: Reported::default(),
             shut_out: false,
+            named: None,
         }
     }
 
@@ -121,18 +125,37 @@ impl RelayEnd {
                 let (have, size) = self.blobs.part(hash, offset, &bytes).map_err(|e| broken("blob", e))?;
                 Ok(vec![Frame::BlobState { hash, have, complete: have == size }])
             }
-            Frame::BlobGet { hash, offset } => {
-                let belongs = self.blobs.belongs(hash).map_err(|e| broken("blob", e))?;
-                let seen = belongs.map(|(doc, _)| self.sees(doc, now_ms)).transpose()?.unwrap_or(false);
-                if !seen {
-                    return Err(broken("blob", "there is no such blob"));
-                }
-                let bytes = self.blobs.read(hash, offset).map_err(|e| broken("blob", e))?;
-                Ok(vec![Frame::BlobPart { hash, offset, bytes }])
-            }
+            Frame::BlobGet { hash, offset, doc } => Ok(vec![self.give(hash, offset, doc, now_ms)?]),
             Frame::Wiped { .. } => Ok(Vec::new()),
             other => Err(broken("unexpected_frame", other.kind())),
         }
+    }
+
+    /// A piece of a blob, where a document that the device may see names it; else the answer is the same
+    /// as for one that is not here.
+    fn give(
+        &mut self,
+        hash: BlobHash,
+        offset: u64,
+        doc: Option<DocId>,
+        now_ms: UnixMs,
+    ) -> Result<Frame, RelayError> {
+        let failed = |e| broken("blob", e);
+        let none = Frame::BlobState { hash, have: 0, complete: false };
+        let belongs = self.blobs.belongs(hash).map_err(failed)?;
+        let Some(doc) = belongs.map(|(first, _)| doc.unwrap_or(first)) else { return Ok(none) };
+        if !self.sees(doc, now_ms)? {
+            return Ok(none);
+        }
+        // A log is only added to: what was named once stays named.
+        if self.named != Some((doc, hash)) {
+            if !self.relay.document(doc)?.is_some_and(|found| photos::names(&found, hash)) {
+                return Ok(none);
+            }
+            self.named = Some((doc, hash));
+        }
+        let bytes = self.blobs.read(hash, offset).map_err(failed)?;
+        Ok(Frame::BlobPart { hash, offset, bytes })
     }
 
     fn hello(&mut self, hello: Hello, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {

@@ -6,6 +6,7 @@
 //! said after it is said again under a new epoch. No socket, clock or randomness of its own.
 
 pub mod shelf;
+pub mod photos;
 pub mod sync;
 pub mod replay;
 pub mod record;

@@ -17,6 +17,7 @@ pub(super) const POLICY: &[u8] = b"policy/";
 pub(super) const ROW: &[u8] = b"row/";
 pub(super) const EPOCH: &[u8] = b"epoch/";
 pub(super) const PENDING: &[u8] = b"blob/";
+pub(super) const PHOTO: &[u8] = b"photo/";
 pub(super) const LEAVING: &[u8] = b"leaving/";
 
 fn key(prefix: &[u8], rest: &[u8]) -> Vec<u8> {
@@ -33,6 +34,9 @@ pub(super) fn epoch_key(doc: DocId) -> Vec<u8> {
 }
 pub(super) fn pending_key(hash: BlobHash) -> Vec<u8> {
     key(PENDING, &hash.0)
+}
+pub(super) fn photo_key(hash: BlobHash) -> Vec<u8> {
+    key(PHOTO, &hash.0)
 }
 pub(super) fn leaving_key(doc: DocId) -> Vec<u8> {
     key(LEAVING, &doc.to_bytes())
@@ -148,4 +152,22 @@ pub(super) struct PendingBlob {
     pub media: String,
     #[n(2)]
     pub size: u64,
+}
+
+/// A photo or file of others: asked for, or here.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Photo {
+    /// The document that names it.
+    #[n(0)]
+    pub doc: DocId,
+    /// Bytes that are here.
+    #[n(1)]
+    pub have: u64,
+    /// All of them are, and the hash holds.
+    #[n(2)]
+    pub whole: bool,
+    /// When it was asked for: the oldest goes first.
+    #[n(3)]
+    pub asked_ms: UnixMs,
 }

@@ -38,6 +38,8 @@ pub(super) struct Session {
     asked: BTreeMap<DocId, bool>,
     /// The feed was read up to here; the cursor follows once everything that was asked for has come.
     reached: Position,
+    /// Photos that were asked for on this connection: each part answers for the next.
+    pub(super) asked_photos: BTreeSet<BlobHash>,
     refused: Option<Refusal>,
 }
 
@@ -100,6 +102,10 @@ impl<S: DeviceStore> Device<S> {
                 self.session.agreed = Some(agree);
                 if agree { Ok(Vec::new()) } else { self.inventory() }
             }
+            Frame::BlobPart { hash, offset, bytes } => self.photo_part(hash, offset, &bytes),
+            Frame::BlobState { hash, have: 0, complete: false } if self.wants(hash)? => {
+                self.photo_missing(hash)
+            }
             Frame::BlobState { hash, have, complete } => self.blob_state(hash, have, complete),
             Frame::Wipe { reason } => self.wipe(&reason),
             Frame::Failure { code, message } => Err(broken("relay_failed", format!("{code}: {message}"))),
@@ -125,6 +131,7 @@ impl<S: DeviceStore> Device<S> {
         let mut frames = if restored { self.inventory()? } else { Vec::new() };
         frames.extend(self.pump()?);
         frames.extend(self.offers()?);
+        frames.extend(self.gets()?);
         Ok(frames)
     }
 
@@ -265,7 +272,7 @@ impl<S: DeviceStore> Device<S> {
     pub(super) fn evict(&self, doc: DocId) -> Batch {
         self.shelf.forget_warm(doc);
         let batch = self.shelf.without(doc).delete(Table::Meta, record::row_key(doc));
-        batch.delete(Table::Meta, record::leaving_key(doc))
+        batch.delete(Table::Meta, record::leaving_key(doc)).and(self.without_photos(doc))
     }
 
     fn resolved(&mut self, doc: DocId, hash: ChangeHash, resolution: Resolution) -> Result<(), DeviceError> {

@@ -125,7 +125,11 @@ fn from_device() -> impl Strategy<Value = Frame> {
             offset,
             bytes
         }),
-        (blob(), any::<u64>()).prop_map(|(hash, offset)| Frame::BlobGet { hash, offset }),
+        (blob(), any::<u64>(), proptest::option::of(doc())).prop_map(|(hash, offset, doc)| Frame::BlobGet {
+            hash,
+            offset,
+            doc
+        }),
         bytes().prop_map(|receipt| Frame::Wiped { receipt }),
     ]
 }

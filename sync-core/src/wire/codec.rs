@@ -393,7 +393,11 @@ mod tests {
             assert_eq!(decoder.decode(&[PART, PLAIN]), Ok(Arrived::Part));
             assert_eq!(decoder.decode(&between), Err(WireError::Damaged));
         }
-        assert_eq!(Decoder::new().decode(&[LAST, PART, 0]), Err(WireError::Layout(PART)), "no parts of parts");
+        assert_eq!(
+            Decoder::new().decode(&[LAST, PART, 0]),
+            Err(WireError::Layout(PART)),
+            "no parts of parts"
+        );
     }
 
     #[test]

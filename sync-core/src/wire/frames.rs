@@ -66,7 +66,9 @@ pub enum Frame {
         #[cbor(n(2), with = "bounded::blob_part")]
         bytes: Vec<u8>,
     },
-    /// Device → relay: send me one piece of a blob from here on. Answer: [`Frame::BlobPart`].
+    /// Device → relay: send me one piece of a blob from here on. Answer: [`Frame::BlobPart`], of
+    /// fewer bytes than it may have only at the blob's end; or [`Frame::BlobState`] with nothing, where it is
+    /// not there whole or no document in the device's scope names it.
     #[n(7)]
     #[cbor(map)]
     BlobGet {
@@ -76,6 +78,9 @@ pub enum Frame {
         /// The first byte wanted.
         #[n(1)]
         offset: u64,
+        /// The document that names it; without one, that for which it was first offered.
+        #[n(2)]
+        doc: Option<DocId>,
     },
     /// Device → relay: I have erased myself; a signed receipt.
     #[n(8)]

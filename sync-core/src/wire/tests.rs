@@ -287,7 +287,7 @@ fn samples() -> Vec<Frame> {
         Frame::Inventory(Inventory { documents, last: true }),
         Frame::BlobOffer { hash, size: 200_000, media: "image/jpeg".to_owned(), doc },
         Frame::BlobPart { hash, offset: 65_536, bytes: vec![0xff, 0xd8] },
-        Frame::BlobGet { hash, offset: 0 },
+        Frame::BlobGet { hash, offset: 0, doc: None },
         Frame::Wiped { receipt: vec![0xd2, 0x84] },
         sample_welcome(),
         sample_feed(),
@@ -384,7 +384,9 @@ fn a_feed_is_deflated_where_changes_outweigh_snapshots() {
         ];
         Frame::Feed(Feed { items, upto: Position(1), more: false })
     };
-    for (changes, snapshot, deflated) in [(20, 3_000, true), (2, 3_000, false), (0, 3_000, false), (1, 0, true)] {
+    for (changes, snapshot, deflated) in
+        [(20, 3_000, true), (2, 3_000, false), (0, 3_000, false), (1, 0, true)]
+    {
         let mut encoder = Encoder::new();
         encoder.encode(&feed(changes, snapshot)).unwrap();
         assert_eq!(encoder.holds_context(), deflated, "{changes} changes and {snapshot} bytes");

@@ -11,7 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use sync_core::device::Device;
 use sync_core::store::DeviceStore;
 use sync_core::time::Now;
-use sync_core::wire::{Decoder, Encoder, Frame};
+use sync_core::wire::{Arrived, Decoder, Encoder, Frame, codec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -132,7 +132,9 @@ impl Line {
         for frame in frames {
             let bytes = self.encoder.encode(&frame)?;
             self.frames += 1;
-            self.ws.feed(Message::binary(bytes)).await?;
+            for part in codec::parts(&bytes) {
+                self.ws.feed(Message::binary(part)).await?;
+            }
         }
         Ok(self.ws.flush().await?)
     }
@@ -144,7 +146,14 @@ impl Line {
                 Some(Ok(Message::Binary(bytes))) => {
                     self.frames += 1;
                     self.heard = true;
-                    return Ok(self.decoder.decode(&bytes)?);
+                    match self.decoder.decode(&bytes)? {
+                        Arrived::Frame(frame) => return Ok(frame),
+                        Arrived::Rest if self.encoder.holds_context() => {
+                            let rest = self.encoder.rest()?;
+                            self.ws.send(Message::binary(rest)).await?;
+                        }
+                        Arrived::Part | Arrived::Rest => {}
+                    }
                 }
                 Some(Ok(Message::Close(why))) => bail!("the relay closed the connection: {why:?}"),
                 Some(Ok(_)) => {}

@@ -250,6 +250,20 @@ pub enum Deed {
         #[arg(long)]
         note: Option<String>,
     },
+    /// 照片列表 — the photos and files that a document names.
+    Photos { doc: String },
+    /// 取照片 — writes a photo or file that a document names into a file; from the relay where it is not here.
+    FetchPhoto {
+        doc: String,
+        /// Its SHA-256, as `photos` shows it.
+        hash: String,
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        out: String,
+        /// Cuts the connection after so many milliseconds.
+        #[arg(long)]
+        cut_after_ms: Option<u64>,
+    },
     /// 同步 — connects, brings and takes everything, and closes.
     Sync {
         /// Cuts the connection after so many milliseconds.
@@ -314,7 +328,10 @@ impl Deed {
                 let words = format!("{facts}条签名记录均有效。 All {facts} signed facts hold.");
                 Ok(Shown { value: json!({"facts": facts}), words })
             }
-            Self::Sync { .. } | Self::Check | Self::Watch { .. } => self.converse(client),
+            Self::Photos { doc } => client.photos(doc).and_then(|p| shown("photos", &p, words::photos(&p))),
+            Self::FetchPhoto { .. } | Self::Sync { .. } | Self::Check | Self::Watch { .. } => {
+                self.converse(client)
+            }
             Self::OpenOrder { .. } | Self::OpenTicket { .. } | Self::Step { .. } => done(self.fill(client)),
             other => done(other.record(client)),
         }
@@ -343,6 +360,14 @@ impl Deed {
                     return shown("check", &agreement, words::state(&agreement.state));
                 }
                 Err(FieldError::protocol("disagreement", "device and relay do not hold the same"))
+            }
+            Self::FetchPhoto { doc, hash, out, cut_after_ms } => {
+                let bytes = block_on(client.fetch_photo(doc, hash, cut_after_ms, None))?;
+                let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&out);
+                let written = file.and_then(|mut file| file.write_all(&bytes));
+                written.map_err(|e| FieldError::invalid("out", format!("{out}: {e}")))?;
+                let words = format!("已存为{out},共{0}字节。 {0} bytes written to {out}.", bytes.len());
+                Ok(Shown { value: json!({"out": out, "bytes": bytes.len()}), words })
             }
             Self::Sync { cut_after_ms } => {
                 let state = block_on(client.sync(cut_after_ms, None))?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use client_ffi::views::{Case, Done, HeldLine, Line, Myself, PersonLine, StoreLine, SyncState};
+use client_ffi::views::{Case, Done, HeldLine, Line, Myself, PersonLine, PhotoLine, StoreLine, SyncState};
 
 /// A line of text; writing to memory cannot fail.
 macro_rules! say {
@@ -183,6 +183,12 @@ pub fn state(state: &SyncState) -> String {
         say!(out, "服务器已确认全部记录。 The relay has confirmed everything.");
     }
     out
+}
+
+/// Photos and files of a document.
+pub fn photos(photos: &[PhotoLine]) -> String {
+    let here = |p: &PhotoLine| if p.here { "在本机 here" } else { "未下载 not here" };
+    photos.iter().map(|p| format!("{}  {}  {}\n", p.hash, or_dash(&p.media), here(p))).collect()
 }
 
 /// People.

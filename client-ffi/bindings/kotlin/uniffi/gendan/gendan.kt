@@ -776,6 +776,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_escalate(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_fetch_photo(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_held(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_myself(
@@ -797,6 +799,8 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_client_ffi_checksum_method_fieldclient_pay(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_people(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_photos(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_report(
     ): Int
@@ -908,6 +912,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_escalate(`ptr`: Long,`doc`: RustBuffer.ByValue,`to`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_fetch_photo(`ptr`: Long,`doc`: RustBuffer.ByValue,`hash`: RustBuffer.ByValue,`limitMs`: RustBuffer.ByValue,`cancel`: RustBuffer.ByValue,
+    ): Long
     external fun uniffi_client_ffi_fn_method_fieldclient_held(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_myself(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
@@ -929,6 +935,8 @@ internal object UniffiLib {
     external fun uniffi_client_ffi_fn_method_fieldclient_pay(`ptr`: Long,`doc`: RustBuffer.ByValue,`amount`: RustBuffer.ByValue,`method`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_people(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_photos(`ptr`: Long,`doc`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_report(`ptr`: Long,`doc`: RustBuffer.ByValue,`what`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -1146,6 +1154,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_escalate() and 0xFFFF) != 36725) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo() and 0xFFFF) != 11876) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_held() and 0xFFFF) != 44190) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1177,6 +1188,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_people() and 0xFFFF) != 4233) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_photos() and 0xFFFF) != 10839) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_report() and 0xFFFF) != 39253) {
@@ -2231,6 +2245,14 @@ public interface FieldClientInterface {
     fun `escalate`(`doc`: kotlin.String, `to`: kotlin.String, `reason`: kotlin.String): Done
     
     /**
+     * The bytes of a photo or file that a document names: from this device, else from the relay. What
+     * came before an error stays here, and the next call or sync goes on from there. While a watch runs
+     * it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+     * they are here.
+     */
+    suspend fun `fetchPhoto`(`doc`: kotlin.String, `hash`: kotlin.String, `limitMs`: kotlin.ULong?, `cancel`: Cancel?): kotlin.ByteArray
+    
+    /**
      * What the relay holds back, oldest first.
      */
     fun `held`(): List<HeldLine>
@@ -2284,6 +2306,11 @@ public interface FieldClientInterface {
      * The company's people, with their roles now.
      */
     fun `people`(): List<PersonLine>
+    
+    /**
+     * The photos and files that a document names.
+     */
+    fun `photos`(`doc`: kotlin.String): List<PhotoLine>
     
     /**
      * Reports that quality or date is in danger.
@@ -2719,6 +2746,37 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * The bytes of a photo or file that a document names: from this device, else from the relay. What
+     * came before an error stays here, and the next call or sync goes on from there. While a watch runs
+     * it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
+     * they are here.
+     */
+    @Throws(FieldException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `fetchPhoto`(`doc`: kotlin.String, `hash`: kotlin.String, `limitMs`: kotlin.ULong?, `cancel`: Cancel?) : kotlin.ByteArray {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_client_ffi_fn_method_fieldclient_fetch_photo(
+                uniffiHandle,
+                
+        FfiConverterString.lower(`doc`),
+        FfiConverterString.lower(`hash`),
+        FfiConverterOptionalULong.lower(`limitMs`),
+        FfiConverterOptionalTypeCancel.lower(`cancel`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_client_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_client_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_client_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterByteArray.lift(it) },
+        // Error FFI converter
+        FieldException.ErrorHandler,
+    )
+    }
+
+    
+    /**
      * What the relay holds back, oldest first.
      */
     @Throws(FieldException::class)override fun `held`(): List<HeldLine> {
@@ -2915,6 +2973,24 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
     UniffiLib.uniffi_client_ffi_fn_method_fieldclient_people(
         it,
         _status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * The photos and files that a document names.
+     */
+    @Throws(FieldException::class)override fun `photos`(`doc`: kotlin.String): List<PhotoLine> {
+            return FfiConverterSequenceTypePhotoLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos(
+        it,
+        
+        FfiConverterString.lower(`doc`),_status)
 }
     }
     )
@@ -5580,6 +5656,69 @@ public object FfiConverterTypePersonLine: FfiConverterRustBuffer<PersonLine> {
 
 
 /**
+ * A photo or file that a document names.
+ */
+data class PhotoLine (
+    /**
+     * The document's id: the one asked about, or its money facet.
+     */
+    var `doc`: kotlin.String
+    , 
+    /**
+     * SHA-256 of its bytes, hex.
+     */
+    var `hash`: kotlin.String
+    , 
+    /**
+     * Its media type; empty where nobody said.
+     */
+    var `media`: kotlin.String
+    , 
+    /**
+     * All its bytes are on this device.
+     */
+    var `here`: kotlin.Boolean
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypePhotoLine: FfiConverterRustBuffer<PhotoLine> {
+    override fun read(buf: ByteBuffer): PhotoLine {
+        return PhotoLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterBoolean.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: PhotoLine) = (
+            FfiConverterString.allocationSize(value.`doc`) +
+            FfiConverterString.allocationSize(value.`hash`) +
+            FfiConverterString.allocationSize(value.`media`) +
+            FfiConverterBoolean.allocationSize(value.`here`)
+    )
+
+    override fun write(value: PhotoLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`doc`, buf)
+            FfiConverterString.write(value.`hash`, buf)
+            FfiConverterString.write(value.`media`, buf)
+            FfiConverterBoolean.write(value.`here`, buf)
+    }
+}
+
+
+
+/**
  * One point of a stroke, in 1/10,000 of the pad's width, from the upper left.
  */
 data class Point (
@@ -7572,6 +7711,34 @@ public object FfiConverterSequenceTypePersonLine: FfiConverterRustBuffer<List<Pe
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypePersonLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypePhotoLine: FfiConverterRustBuffer<List<PhotoLine>> {
+    override fun read(buf: ByteBuffer): List<PhotoLine> {
+        val len = buf.getInt()
+        return List<PhotoLine>(len) {
+            FfiConverterTypePhotoLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<PhotoLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypePhotoLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<PhotoLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypePhotoLine.write(it, buf)
         }
     }
 }
