@@ -1,3 +1,4 @@
-//! End-to-end tests of gendan: the simulation, the scenarios, the demo, the bindings.
+//! End-to-end tests of gendan: the simulation, the kills, the scenarios, the demo, the bindings.
 
 pub mod simulation;
+pub mod faults;

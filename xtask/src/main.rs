@@ -1,6 +1,8 @@
-//! The project's own tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask sim`.
+//! The project's own tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask sim`,
+//! `cargo xtask faults`.
 
 mod demo;
+mod faults;
 mod process;
 mod tests;
 
@@ -22,6 +24,8 @@ enum Task {
     Test(tests::Test),
     /// The simulation over many seeds.
     Sim(tests::Sim),
+    /// Relays and devices killed under load.
+    Faults(faults::Faults),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +33,6 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
+        Task::Faults(faults) => faults.run(),
     }
 }
