@@ -8,6 +8,7 @@
 pub mod shelf;
 pub mod sync;
 pub mod replay;
+pub mod salvage;
 pub mod record;
 
 use std::collections::BTreeMap;
