@@ -15,7 +15,7 @@ use super::ledger::{Ledger, missing};
 use super::process::{Batch, Place, Victim};
 
 /// Orders that one device opens.
-const ORDERS_MAX: u32 = 8;
+const ORDERS_MAX: u32 = 16;
 /// The price of what every order is about; it stands in a document of its own, the order's money, which
 /// is written together with the order or not at all.
 const PRICE: &str = "1286.00";
@@ -137,8 +137,8 @@ impl Phone {
             }
             let roll = self.rng.random_range(0..12);
             let (line, order, mark) = match roll {
-                0..2 => (json!({"do": "sync"}), None, None),
-                2 if *opened < ORDERS_MAX => (self.opening(*opened + 1), Some(*opened + 1), None),
+                0..4 => (json!({"do": "sync"}), None, None),
+                4..6 if *opened < ORDERS_MAX => (self.opening(*opened + 1), Some(*opened + 1), None),
                 _ if *opened == 0 => (self.opening(1), Some(1), None),
                 _ => {
                     *said += 1;
