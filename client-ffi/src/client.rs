@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sync_core::command::Command;
+use sync_core::device::salvage::{Salvage, TakenOver};
 use sync_core::device::{Device, DeviceError};
 use sync_core::ids::{BlobHash, CompanyId, DocId, DocKind, ItemId, PersonId, StoreId};
 use sync_core::refusal::{Refusal, RefusalCode};
@@ -73,6 +74,13 @@ impl FieldClient {
         }
         let device = enrolment::enrol(open_store(dir, key)?, &transport, clock, relay, code).await?;
         Ok(Self { site: Site::new(device, clock, transport) })
+    }
+
+    /// Takes over what a damaged store held unsent.
+    pub(crate) fn take_over(&self, found: Salvage) -> Result<TakenOver, FieldError> {
+        let taken = self.site.with(|device, now| device.take_over(found, now))?;
+        self.site.news.notify_one();
+        Ok(taken)
     }
 
     fn perform(&self, command: Command) -> Result<Done, FieldError> {

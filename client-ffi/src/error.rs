@@ -135,22 +135,39 @@ impl From<IdError> for FieldError {
     }
 }
 
+/// The way on for a damaged store.
+const WAY_ON: &str = "请将旧数据移到一旁(set-aside,不会删除),向办公室索取登记码重新登记,同步后再取回旧数据中\
+                      尚未同步的记录(salvage)。服务器上的记录不受影响。";
+const WAY_ON_EN: &str = "Set the old folder aside (set-aside; nothing is deleted), enrol again with a code from \
+                         the office, sync, then take over what it held unsent (salvage). What the relay has is \
+                         not affected.";
+
 impl From<StoreError> for FieldError {
     fn from(error: StoreError) -> Self {
         let (reason, retryable) = match &error {
             StoreError::Busy => ("本机数据正被另一个程序使用,请先关闭它。".to_owned(), true),
             StoreError::Full => ("手机存储空间已满,请清理后重试。".to_owned(), true),
-            StoreError::Corrupt { .. } => ("本机数据已损坏,请联系办公室。".to_owned(), false),
+            StoreError::Corrupt { .. } => (format!("本机数据已损坏。{WAY_ON}"), false),
             StoreError::LostTail { expected, found } => {
                 let lost = expected.saturating_sub(*found);
-                (format!("本机丢失了最后{lost}次记录,请联系办公室,勿继续操作。"), false)
+                (format!("本机丢失了最后{lost}次记录,勿继续操作。{WAY_ON}"), false)
             }
             StoreError::WrongKey => ("密钥不对,打不开本机数据。".to_owned(), false),
             StoreError::NewerLayout { .. } => ("本机数据由新版应用写成,请更新应用。".to_owned(), false),
             // Unavailable, and what a later store may add.
             _ => ("本机数据暂时无法读写。".to_owned(), true),
         };
-        Self::Store { code: error.code().to_owned(), reason, reason_en: error.to_string(), retryable }
+        let reason_en = match &error {
+            StoreError::Corrupt { what, .. } => {
+                format!("The store on this device is damaged ({what}). {WAY_ON_EN}")
+            }
+            StoreError::LostTail { expected, found } => {
+                let lost = expected.saturating_sub(*found);
+                format!("The store on this device has lost its last {lost} records. {WAY_ON_EN}")
+            }
+            other => other.to_string(),
+        };
+        Self::Store { code: error.code().to_owned(), reason, reason_en, retryable }
     }
 }
 
@@ -161,8 +178,8 @@ impl From<DeviceError> for FieldError {
             DeviceError::Store(error) => error.into(),
             DeviceError::Damaged(what) => Self::Store {
                 code: "damaged".into(),
-                reason: format!("本机数据无法读取,请联系办公室。({what})"),
-                reason_en: format!("What is stored cannot be read: {what}."),
+                reason: format!("本机数据无法读取({what})。{WAY_ON}"),
+                reason_en: format!("What is stored cannot be read: {what}. {WAY_ON_EN}"),
                 retryable: false,
             },
             DeviceError::Protocol { code, message } => Self::protocol(code, message),

@@ -18,6 +18,7 @@ pub mod enrolment;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod client;
+pub mod salvage;
 
 pub use client::FieldClient;
 pub use error::FieldError;

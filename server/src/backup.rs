@@ -59,7 +59,8 @@ fn create(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| path.display().to_string())
 }
 
-fn hash(path: &Path) -> anyhow::Result<(u64, String)> {
+/// A file's length and SHA-256, hex.
+pub fn hash(path: &Path) -> anyhow::Result<(u64, String)> {
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
     let mut sha = Sha256::new();
     let (mut buffer, mut length) = (vec![0; 128 * 1024], 0);

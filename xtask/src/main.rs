@@ -1,7 +1,8 @@
-//! The project's own tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask sim`, `cargo xtask bench`.
+//! The project's own tasks: `cargo xtask demo`, `cargo xtask test` and those beside them.
 
 mod bench;
 mod demo;
+mod faults;
 mod phones;
 mod process;
 mod tests;
@@ -28,6 +29,8 @@ enum Task {
     Phones(phones::Phones),
     /// The relay's and the device's figures against their goals.
     Bench(bench::Bench),
+    /// Relays and devices killed under load.
+    Faults(faults::Faults),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,5 +40,6 @@ fn main() -> anyhow::Result<()> {
         Task::Sim(sim) => sim.run(),
         Task::Phones(phones) => phones.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Faults(faults) => faults.run(),
     }
 }

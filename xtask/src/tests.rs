@@ -11,7 +11,7 @@ use crate::process::{root, run};
 /// Everything that CI checks.
 #[derive(Args)]
 pub struct Test {
-    /// Only the Rust tests, without lints, documentation, bindings, licences and the demo.
+    /// Only the Rust tests, without lints, documentation, bindings, licences, the demo and the kills.
     #[arg(long)]
     quick: bool,
 }
@@ -42,6 +42,7 @@ impl Test {
             documentation()?;
             licences()?;
             run("cargo", &["xtask", "demo"])?;
+            run("cargo", &["xtask", "faults", "--kills", "10"])?;
         }
         println!("✔ cargo xtask test");
         Ok(())

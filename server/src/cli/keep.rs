@@ -32,9 +32,7 @@ impl Backup {
         let done = match control::ask(&context.data, &Ask::Backup { folder: folder.clone() })? {
             Some(done) => done,
             None => {
-                let keys = KeyRing::open(&context.data)?;
-                let store = context.store(&keys)?;
-                let log = KeptLog::open(store, 1)?;
+                let Company { log, .. } = context.open()?;
                 back_up(&log, &context.data, &folder)?
             }
         };
@@ -101,25 +99,36 @@ impl Check {
         let mut found = Found::default();
         found.log(&relay)?;
         found.documents(&relay)?;
+        found.blobs(&context.data.join("blobs"))?;
         found.read_model(context, relay)?;
         for fault in &found.faults {
             eprintln!("{fault}");
         }
         println!(
-            "已检查 / checked: {} entries, {} documents, {} changes, {} facts; {} faults",
+            "已检查 / checked: {} entries, {} documents, {} changes, {} facts, {} blobs ({} not here whole); {} faults",
             found.entries,
             found.documents,
             found.changes,
             found.facts,
+            found.blobs,
+            found.blobs_awaited,
             found.faults.len()
         );
         context.say(&json!({
             "entries": found.entries, "documents": found.documents, "changes": found.changes,
-            "facts": found.facts, "faults": found.faults,
+            "facts": found.facts, "blobs": found.blobs, "blobs_awaited": found.blobs_awaited,
+            "faults": found.faults,
         }));
-        if found.faults.is_empty() { Ok(()) } else { bail!("{} faults", found.faults.len()) }
+        match found.faults.first() {
+            None => Ok(()),
+            Some(first) => bail!("{} faults, the first: {first}", found.faults.len()),
+        }
     }
 }
+
+/// The way on for a read model that is damaged.
+pub const READ_MODEL: &str = "the read model cannot be used: delete read-model.sqlite (and its -wal and -shm), it \
+                              is built anew from the log";
 
 #[derive(Default)]
 struct Found {
@@ -127,6 +136,9 @@ struct Found {
     documents: u64,
     changes: u64,
     facts: usize,
+    blobs: u64,
+    /// Offered, and not here whole: on their way, or lost.
+    blobs_awaited: u64,
     faults: Vec<String>,
 }
 
@@ -159,6 +171,27 @@ impl Found {
         Ok(())
     }
 
+    /// Every whole photo and file is what its name says.
+    fn blobs(&mut self, folder: &std::path::Path) -> anyhow::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let beside = |ending: &str| path.with_extension(ending).exists();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("blob") => {
+                    self.blobs += 1;
+                    let (_, sha256) = backup::hash(&path)?;
+                    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                    if *sha256 != *name || !beside("about") {
+                        self.faults.push(format!("blob {name} is damaged: put its files back from a backup"));
+                    }
+                }
+                Some("about") if !beside("blob") => self.blobs_awaited += 1,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The read model says what the log says. It is disposable: where there is none, nothing is wrong.
     fn read_model(&mut self, context: &Context, relay: std::sync::Arc<Relay>) -> anyhow::Result<()> {
         let file = context.data.join("read-model.sqlite");
@@ -167,15 +200,18 @@ impl Found {
         }
         let now_ms = context.clock.unix_ms();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let differences = runtime.block_on(async {
-            let projection = Projection::open(&Place::File(file), relay).await?;
-            projection.catch_up(now_ms).await?;
-            let differences = projection.check(now_ms).await?;
-            projection.close().await;
-            Ok::<_, crate::projection::ProjectionError>(differences)
-        })?;
-        let told =
-            differences.iter().map(|d| format!("read model: {} {} differs from the log", d.table, d.key));
+        let differences = runtime
+            .block_on(async {
+                let projection = Projection::open(&Place::File(file), relay).await?;
+                projection.catch_up(now_ms).await?;
+                let differences = projection.check(now_ms).await?;
+                projection.close().await;
+                Ok::<_, crate::projection::ProjectionError>(differences)
+            })
+            .context(READ_MODEL)?;
+        let told = differences
+            .iter()
+            .map(|d| format!("read model: {} {} differs from the log; {READ_MODEL}", d.table, d.key));
         self.faults.extend(told);
         Ok(())
     }

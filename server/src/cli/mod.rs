@@ -5,11 +5,11 @@ pub mod import;
 pub mod keep;
 pub mod proof;
 pub mod serve;
+mod sound;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use sync_core::store::{SledStore, StoreKey};
 
@@ -90,15 +90,16 @@ impl Context {
     pub fn store(&self, keys: &KeyRing) -> anyhow::Result<SledStore> {
         let key = StoreKey::from_bytes(*keys.store_key);
         let folder = self.data.join("log");
-        SledStore::open(&folder, &key, seeded())
-            .with_context(|| format!("the store in {} cannot be opened", folder.display()))
+        SledStore::open(&folder, &key, seeded()).map_err(|error| sound::told(&folder, &error))
     }
 
     /// Opens the company in the data folder.
     pub fn open(&self) -> anyhow::Result<Company> {
         let keys = Arc::new(KeyRing::open(&self.data)?);
+        sound::present(&self.data)?;
         let log = self.log(&keys)?;
         let relay = Arc::new(Relay::open(log.clone(), keys.company)?);
+        sound::fits(&keys, &relay)?;
         Ok(Company { keys, log, relay })
     }
 

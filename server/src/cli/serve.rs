@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
@@ -57,8 +58,9 @@ impl Serve {
         let (json, clock) = (context.json, context.clock.clone());
         let place = Place::File(context.data.join("read-model.sqlite"));
         runtime.block_on(async {
-            let projection = Arc::new(Projection::open(&place, company.relay.clone()).await?);
-            projection.catch_up(clock.unix_ms()).await?;
+            let projection = Projection::open(&place, company.relay.clone()).await;
+            let projection = Arc::new(projection.context(keep::READ_MODEL)?);
+            projection.catch_up(clock.unix_ms()).await.context(keep::READ_MODEL)?;
             let following = clock.clone();
             let follow = projection.clone().follow(company.relay.heads(), move || following.unix_ms());
             let followed = async {

@@ -9,6 +9,7 @@ pub mod shelf;
 pub mod photos;
 pub mod sync;
 pub mod replay;
+pub mod salvage;
 pub mod record;
 
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@ use super::{Device, DeviceError};
 use crate::command::Action;
 use crate::command::write::carry_out;
 use crate::document::Document;
+use crate::document::untrusted::SEQUENCE_USED;
 use crate::ids::{ChangeHash, DocId};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, Table};
@@ -49,8 +50,8 @@ impl<S: DeviceStore> Device<S> {
         {
             let why = refused.iter().find(|(hash, _)| *hash == outgoing.hash).map(|(_, why)| why.clone());
             let outcome = match why {
-                Some(why) => Err(why),
-                None => self.say_again(&mut rebuilt, &outgoing.action, &dropped, epoch, now),
+                Some(why) if !was_used(&why) => Err(why),
+                _ => self.say_again(&mut rebuilt, &outgoing.action, &dropped, epoch, now),
             };
             if outcome.is_err() && !answered.contains(&outgoing.hash) {
                 // The relay gets it as it was written, and its verdict will hold it.
@@ -97,7 +98,13 @@ impl<S: DeviceStore> Device<S> {
     }
 }
 
-fn hold(outgoing: Outgoing, refusal: Refusal) -> Batch {
+/// Whether a change was refused for its sequence number alone: the store was once an older copy, and what
+/// this device said before it has that number at the relay.
+pub(super) fn was_used(why: &Refusal) -> bool {
+    why.code == RefusalCode::Malformed && why.params.get("reason").is_some_and(|r| r == SEQUENCE_USED)
+}
+
+pub(super) fn hold(outgoing: Outgoing, refusal: Refusal) -> Batch {
     let held = Held {
         hash: outgoing.hash,
         refusal,

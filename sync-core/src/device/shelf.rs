@@ -168,4 +168,5 @@ impl<S: DeviceStore> Shelf<S> {
     }
 }
 
-const SEQUENCE: &[u8] = b"sequence";
+/// Under it stands the next number.
+pub(super) const SEQUENCE: &[u8] = b"sequence";

@@ -117,7 +117,9 @@ impl<S: DeviceStore> Device<S> {
         if !(VERSION_MIN..=VERSION_MAX).contains(&welcome.version) {
             return Err(broken("version", welcome.version));
         }
-        let restored = self.link.epoch != 0 && self.link.epoch != welcome.epoch;
+        let another = self.link.epoch != 0 && self.link.epoch != welcome.epoch;
+        // An older copy of its store was put back without a new epoch: it lacks what it had confirmed.
+        let restored = another || welcome.head < self.link.cursor;
         if restored {
             // The relay is another incarnation: its positions say nothing about ours.
             self.link.cursor = Position(0);
@@ -337,7 +339,12 @@ impl<S: DeviceStore> Device<S> {
             }
         }
         self.shelf.commit(batch, [])?;
+        let mut frames = Vec::new();
         for (doc, mut held) in refused {
+            if held.iter().any(|(_, why)| super::replay::was_used(why)) {
+                // What has those numbers is this device's own, and the feed leaves that out.
+                frames.extend(self.need(doc));
+            }
             let answered: BTreeSet<ChangeHash> = held.iter().map(|(hash, _)| *hash).collect();
             // What is refused only for building on a refused one is said again, not held.
             if held.iter().any(|(_, r)| r.code != RefusalCode::DependencyMissing) {
@@ -348,7 +355,8 @@ impl<S: DeviceStore> Device<S> {
         for doc in touched {
             self.leave(doc)?;
         }
-        self.pump()
+        frames.extend(self.pump()?);
+        Ok(frames)
     }
 
     /// Evicts a document that left the scope, once nothing of it is unsent.

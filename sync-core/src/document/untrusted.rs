@@ -48,6 +48,10 @@ fn grammar(reason: impl std::fmt::Display) -> Refusal {
     Refusal::new(RefusalCode::Grammar).with("reason", reason)
 }
 
+/// The reason given for a change whose sequence number its actor has used already: an older copy of the
+/// device's store was put back. Said again under a new epoch it can enter.
+pub const SEQUENCE_USED: &str = "sequence_used";
+
 impl Untrusted {
     /// Reads one change. Bounded before anything is decoded: a deflated chunk is not taken, so the
     /// bytes cannot unfold into more than they are.
@@ -138,8 +142,11 @@ impl Untrusted {
 
     /// Enters the change into the document, once it was proved there.
     pub fn enter(self, doc: &mut Document) -> Result<(), Refusal> {
-        let hash = self.hash;
-        doc.apply_proved(vec![self.change]).map_err(malformed)?;
+        let (hash, actor, seq) = (self.hash, self.expanded.actor_id, self.expanded.seq);
+        if let Err(error) = doc.apply_proved(vec![self.change]) {
+            let used = doc.inner.get_changes_meta(&[]).iter().any(|m| *m.actor == actor && m.seq >= seq);
+            return Err(if used { malformed(SEQUENCE_USED) } else { malformed(error) });
+        }
         if doc.has(hash) { Ok(()) } else { Err(Refusal::new(RefusalCode::DependencyMissing)) }
     }
 }

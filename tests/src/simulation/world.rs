@@ -117,6 +117,17 @@ impl World {
         self.relay = Arc::new(Relay::open(log, self.company).expect("the relay opens again"));
     }
 
+    /// What the relay's disk holds now.
+    pub fn relay_copy(&self) -> MemoryDisk {
+        self.relay_disk.snapshot()
+    }
+
+    /// An older copy of the relay's disk is put back, and the relay started over it.
+    pub fn rewind_relay(&mut self, older: MemoryDisk) {
+        self.relay_disk = older;
+        self.restart_relay();
+    }
+
     /// The person in whose name the office acts, and the device it acts through.
     pub fn office_ids(&self) -> (PersonId, DeviceId) {
         (self.office.0, self.office.1)

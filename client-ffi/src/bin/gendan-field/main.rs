@@ -11,15 +11,16 @@ mod keyfile;
 mod words;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use client_ffi::clock::Clock;
 use client_ffi::shell::{Sockets, block_on};
-use client_ffi::{FieldClient, FieldError};
+use client_ffi::{FieldClient, FieldError, salvage};
 use serde_json::{Value, json};
+use sync_core::device::salvage::TakenOver;
 
 use deed::Deed;
 
@@ -59,6 +60,10 @@ enum Work {
         /// The file, or - for standard input.
         file: String,
     },
+    /// 移开损坏的数据 — moves a damaged store aside; nothing is deleted. Then enrol again.
+    SetAside,
+    /// 取回未同步的记录 — takes over the unsent work of stores that were set aside. Sync before and after.
+    Salvage,
     #[command(flatten)]
     Deed(Deed),
 }
@@ -113,6 +118,13 @@ fn run(args: &Args) -> Result<Shown, FieldError> {
             Deed::Me.carry_out(&client)
         }
         Work::Batch { file } => batch::run(&opened()?, file),
+        Work::SetAside => {
+            let aside = salvage::set_aside(Path::new(store), &key)?;
+            let words =
+                format!("旧数据已移到 {}。 The old store lies there now; enrol again.", aside.display());
+            Ok(Shown { value: json!({"aside": aside}), words })
+        }
+        Work::Salvage => salvaged(&opened()?, Path::new(store), &key),
         Work::Deed(deed) => {
             let done = deed.clone().carry_out(&opened()?);
             if matches!(done, Err(FieldError::Wiped { .. })) {
@@ -121,6 +133,26 @@ fn run(args: &Args) -> Result<Shown, FieldError> {
             done
         }
     }
+}
+
+/// Takes over every store that was set aside; one that cannot be read does not stop the others.
+fn salvaged(client: &FieldClient, store: &Path, key: &[u8]) -> Result<Shown, FieldError> {
+    let (mut told, mut words) = (Vec::new(), String::new());
+    for aside in salvage::aside(store) {
+        let (value, line) = match client.salvage(&aside, key) {
+            Ok(taken) => {
+                let TakenOver { again, there, held, blobs, unreadable } = taken;
+                let line = format!(
+                    "重报 said again {again},已在 there {there},搁置 held {held},照片文件 files {blobs},无法读取 unreadable {unreadable}"
+                );
+                (json!(taken), line)
+            }
+            Err(error) => (error_value(&error), format!("{}\n{}", error.reason(), error.reason_en())),
+        };
+        words.push_str(&format!("{}: {line}\n", aside.display()));
+        told.push(value);
+    }
+    Ok(Shown { value: json!({"salvaged": told}), words })
 }
 
 fn main() -> ExitCode {
