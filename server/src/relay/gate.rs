@@ -55,7 +55,8 @@ impl Relay {
             let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(doc)));
             let mut gathered = Gathered::default();
             let mut verdicts: Vec<(ChangeHash, Option<Verdict>)> = Vec::new();
-            for change in push.changes {
+            for bytes in push.changes {
+                let change = ChangeBytes { hash: digest(&bytes), bytes: bytes.into() };
                 let verdict = self.one(&mut stage, &change, peer, now_ms, &mut gathered)?;
                 verdicts.push((change.hash, verdict));
             }
@@ -69,7 +70,7 @@ impl Relay {
         let answer = |(hash, verdict): (ChangeHash, Option<Verdict>)| {
             let entered =
                 || Verdict::Admitted { position: positions.get(&hash).copied().unwrap_or_default() };
-            (hash, verdict.unwrap_or_else(entered))
+            verdict.unwrap_or_else(entered)
         };
         Ok(Verdicts { id: push.id, at_ms: now_ms, verdicts: verdicts.into_iter().map(answer).collect() })
     }
@@ -84,11 +85,6 @@ impl Relay {
         gathered: &mut Gathered,
     ) -> Result<Option<Verdict>, RelayError> {
         let doc = stage.document().id();
-        if digest(&change.bytes) != Some(change.hash) {
-            // Or a device could take the place of another's change in the tray.
-            let message = "the hash that was sent is not the change's".to_owned();
-            return Err(RelayError::Protocol { code: "wrong_hash", message });
-        }
         if let Some(position) = self.log.position_of(doc, change.hash)? {
             return Ok(Some(Verdict::Admitted { position }));
         }
@@ -118,15 +114,11 @@ impl Relay {
             }
         };
         match verdict {
-            Ok(admitted) if admitted.change.hash == change.hash => {
+            Ok(admitted) => {
                 self.replayed(doc, admitted.command, change.hash, gathered)?;
                 let fact = admitted.fact.as_ref().map(|f| &f.payload);
                 gathered.admit(doc, admitted.change, peer.device, fact);
                 Ok(None)
-            }
-            Ok(_) => {
-                let message = "the hash that was sent is not the change's".to_owned();
-                Err(RelayError::Protocol { code: "wrong_hash", message })
             }
             Err(refusal) => {
                 gathered.held.push(hold(doc, change, peer, now_ms, refusal.clone()));
@@ -317,10 +309,11 @@ pub(super) fn resolved(held: &HeldChange, resolution: Resolution) -> Entry {
     Entry::Resolved { doc: held.doc, hash: held.hash, device: held.device, resolution }
 }
 
-/// The hash that a change's chunk has: over its type, length and body.
-fn digest(bytes: &[u8]) -> Option<ChangeHash> {
+/// The hash that a change's chunk has: over its type, length and body. What is too short to be one is
+/// held under the hash of what there is.
+fn digest(bytes: &[u8]) -> ChangeHash {
     use sha2::{Digest as _, Sha256};
-    bytes.get(8..).map(|body| ChangeHash(Sha256::digest(body).into()))
+    ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or(bytes)).into())
 }
 
 fn hold(doc: DocId, change: &ChangeBytes, peer: Peer, now_ms: UnixMs, reason: Refusal) -> HeldChange {

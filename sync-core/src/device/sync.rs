@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minicbor::bytes::ByteArray;
+use minicbor::bytes::{ByteArray, ByteVec};
 
 use super::record::{self, Held, Outgoing, PendingBlob};
 use super::{Device, DeviceError};
 use crate::admission;
 use crate::directory::Directory;
-use crate::document::{ChangeBytes, Document};
+use crate::document::Document;
 use crate::ids::{BlobHash, ChangeHash, DocId, Position};
 use crate::limits;
 use crate::refusal::{Refusal, RefusalCode};
@@ -33,6 +33,8 @@ pub(super) struct Session {
     /// Outbox entries up to here were pushed on this connection.
     pushed: u64,
     next_push: u64,
+    /// What was pushed on this connection and has no verdict yet, by push.
+    in_flight: BTreeMap<u64, Vec<ChangeHash>>,
     /// Documents that were asked for on this connection, so that each is asked for once; true once
     /// they have come.
     asked: BTreeMap<DocId, bool>,
@@ -158,19 +160,26 @@ impl<S: DeviceStore> Device<S> {
     }
 
     fn push(&mut self, frames: &mut Vec<Frame>, outgoing: Outgoing) {
-        let change = ChangeBytes { hash: outgoing.hash, bytes: outgoing.bytes.into() };
-        let size = |p: &Push| p.changes.iter().map(|c| c.bytes.len()).sum::<usize>();
+        let (hash, change) = (outgoing.hash, outgoing.bytes);
+        let size = |p: &Push| p.changes.iter().map(|c| c.len()).sum::<usize>();
         if let Some(Frame::Push(last)) = frames.last_mut() {
             let fits = last.changes.len() < limits::PUSH_CHANGES_MAX
-                && size(last) + change.bytes.len() < limits::FRAME_BYTES_MAX / 4;
+                && size(last) + change.len() < limits::FRAME_BYTES_MAX / 4;
             if last.doc == outgoing.doc && fits {
                 last.changes.push(change);
+                self.session.in_flight.entry(last.id).or_default().push(hash);
                 return;
             }
         }
+        frames.push(self.pushing(outgoing.doc, vec![(hash, change)]));
+    }
+
+    fn pushing(&mut self, doc: DocId, changes: Vec<(ChangeHash, ByteVec)>) -> Frame {
         self.session.next_push += 1;
-        let push = Push { id: self.session.next_push, doc: outgoing.doc, changes: vec![change] };
-        frames.push(Frame::Push(push));
+        let id = self.session.next_push;
+        let (hashes, changes) = changes.into_iter().unzip();
+        self.session.in_flight.insert(id, hashes);
+        Frame::Push(Push { id, doc, changes })
     }
 
     fn feed(&mut self, feed: Feed) -> Result<Vec<Frame>, DeviceError> {
@@ -300,8 +309,8 @@ impl<S: DeviceStore> Device<S> {
         let Some(found) = self.shelf.document(doc)? else { return Ok(Vec::new()) };
         let mut frames = Vec::new();
         for chunk in found.changes().chunks(limits::PUSH_CHANGES_MAX) {
-            self.session.next_push += 1;
-            frames.push(Frame::Push(Push { id: self.session.next_push, doc, changes: chunk.to_vec() }));
+            let chunk = chunk.iter().map(|change| (change.hash, change.bytes.clone().into()));
+            frames.push(self.pushing(doc, chunk.collect()));
         }
         Ok(frames)
     }
@@ -325,7 +334,9 @@ impl<S: DeviceStore> Device<S> {
         let mut batch = Batch::new();
         let mut refused: BTreeMap<DocId, Vec<(ChangeHash, Refusal)>> = BTreeMap::new();
         let mut touched = BTreeSet::new();
-        for (hash, verdict) in verdicts.verdicts {
+        // Verdicts that come twice, or for another connection's push, name nothing.
+        let pushed = self.session.in_flight.remove(&verdicts.id).unwrap_or_default();
+        for (hash, verdict) in pushed.into_iter().zip(verdicts.verdicts) {
             let Some((number, doc)) = outbox.get(&hash) else { continue };
             touched.insert(*doc);
             match verdict {

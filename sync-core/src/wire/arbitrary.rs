@@ -4,7 +4,6 @@ use minicbor::bytes::ByteArray;
 use proptest::prelude::*;
 
 use super::frames::*;
-use crate::document::ChangeBytes;
 use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Name, Position};
 use crate::refusal::{Refusal, RefusalCode};
 
@@ -100,7 +99,7 @@ fn hello() -> impl Strategy<Value = Frame> {
 }
 
 fn from_device() -> impl Strategy<Value = Frame> {
-    let change = (change_hash(), bytes()).prop_map(|(hash, bytes)| ChangeBytes { hash, bytes });
+    let change = bytes().prop_map(Into::into);
     prop_oneof![
         hello(),
         (any::<u64>(), doc(), list(change)).prop_map(|(id, doc, changes)| Frame::Push(Push {
@@ -146,7 +145,7 @@ fn from_relay() -> impl Strategy<Value = Frame> {
             upto,
             more
         })),
-        (any::<u64>(), any::<i64>(), list((change_hash(), verdict())))
+        (any::<u64>(), any::<i64>(), list(verdict()))
             .prop_map(|(id, at_ms, verdicts)| Frame::Verdicts(Verdicts { id, at_ms, verdicts })),
         any::<bool>().prop_map(|agree| Frame::Agreement { agree }),
         (blob(), any::<u64>(), any::<bool>()).prop_map(|(hash, have, complete)| Frame::BlobState {

@@ -12,7 +12,6 @@ use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use super::bounded;
-use crate::document::ChangeBytes;
 use crate::ids::{BlobHash, ChangeHash, DocId, Position};
 use crate::refusal::Refusal;
 use crate::time::UnixMs;
@@ -215,9 +214,10 @@ pub struct Push {
     /// The document.
     #[n(1)]
     pub doc: DocId,
-    /// The changes, each after those it builds on; at most [`crate::limits::PUSH_CHANGES_MAX`].
+    /// Uncompressed Automerge change chunks, each after those it builds on; at most
+    /// [`crate::limits::PUSH_CHANGES_MAX`]. Their hashes follow from their bytes.
     #[cbor(n(2), with = "bounded::changes")]
-    pub changes: Vec<ChangeBytes>,
+    pub changes: Vec<ByteVec>,
 }
 
 /// A document whose snapshot the device needs.
@@ -411,9 +411,9 @@ pub struct Verdicts {
     /// The relay's clock at the decision.
     #[n(1)]
     pub at_ms: UnixMs,
-    /// Each change with its verdict; at most [`crate::limits::PUSH_CHANGES_MAX`].
+    /// A verdict for each change, in the push's order; at most [`crate::limits::PUSH_CHANGES_MAX`].
     #[cbor(n(2), with = "bounded::changes")]
-    pub verdicts: Vec<(ChangeHash, Verdict)>,
+    pub verdicts: Vec<Verdict>,
 }
 
 /// What became of one change. Either way the relay has it durably, and it leaves the outbox.

@@ -9,7 +9,6 @@ use rand::SeedableRng as _;
 use super::arbitrary::{bytes, feed_item, frame};
 use super::frames::*;
 use super::*;
-use crate::document::ChangeBytes;
 use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Position};
 use crate::limits::*;
 use crate::refusal::{Refusal, RefusalCode};
@@ -273,11 +272,9 @@ fn sample_feed() -> Frame {
 /// One frame of every kind, in the order of their numbers, with every kind of item and verdict.
 fn samples() -> Vec<Frame> {
     let (hash, doc) = (BlobHash([9; 32]), order(1));
-    let change = ChangeBytes { hash: ChangeHash([1; 32]), bytes: vec![0x85, 0x6f, 0x4a, 0x83] };
-    let verdicts = vec![
-        (ChangeHash([1; 32]), Verdict::Admitted { position: Position(4_813) }),
-        (ChangeHash([2; 32]), Verdict::Held { refusal: sample_refusal() }),
-    ];
+    let change = vec![0x85, 0x6f, 0x4a, 0x83].into();
+    let verdicts =
+        vec![Verdict::Admitted { position: Position(4_813) }, Verdict::Held { refusal: sample_refusal() }];
     let documents = vec![(doc, digest::heads_digest(doc, &[ChangeHash([1; 32])]).into())];
     vec![
         sample_hello(),
@@ -343,8 +340,10 @@ fn a_later_frame_uses_the_context_of_earlier_ones() {
     let mut bytes = noise(1, 400);
     let mut encoder = Encoder::new();
     let mut push = |id: u64, bytes: &[u8]| {
-        let change = ChangeBytes { hash: ChangeHash([id as u8; 32]), bytes: bytes.to_vec() };
-        encoder.encode(&Frame::Push(Push { id, doc: order(1), changes: vec![change] })).unwrap().len()
+        encoder
+            .encode(&Frame::Push(Push { id, doc: order(1), changes: vec![bytes.to_vec().into()] }))
+            .unwrap()
+            .len()
     };
     let first = push(1, &bytes);
     bytes[200] ^= 1;
@@ -355,8 +354,7 @@ fn a_later_frame_uses_the_context_of_earlier_ones() {
 /// A push of one change of about 300 bytes, two thirds of which recur.
 fn push(id: u64) -> Frame {
     let bytes = [noise(id, 100), noise(0, 200)].concat();
-    let change = ChangeBytes { hash: ChangeHash([id as u8; 32]), bytes };
-    Frame::Push(Push { id, doc: order(1), changes: vec![change] })
+    Frame::Push(Push { id, doc: order(1), changes: vec![bytes.into()] })
 }
 
 #[test]
@@ -431,7 +429,7 @@ fn a_full_frame_of_noise_fits_and_a_larger_one_leaves_the_stream_whole() {
 
 #[test]
 fn a_sender_learns_of_every_bound_before_its_peer_does() {
-    let push = |count| Frame::Push(Push { id: 1, doc: order(1), changes: vec![change_of(1); count] });
+    let push = |count| Frame::Push(Push { id: 1, doc: order(1), changes: vec![vec![1].into(); count] });
     let inventory =
         |count| Frame::Inventory(Inventory { documents: vec![(order(1), [1; 8].into()); count], last: true });
     let feed = |count| {
@@ -457,10 +455,6 @@ fn a_sender_learns_of_every_bound_before_its_peer_does() {
     let items = vec![FeedItem::Changes { doc: order(1), changes }; 100];
     let many = Frame::Feed(Feed { items, upto: Position(1), more: false });
     assert_eq!(many.to_cbor(), Err(WireError::TooLarge("too many items".to_owned())));
-}
-
-fn change_of(n: u8) -> ChangeBytes {
-    ChangeBytes { hash: ChangeHash([n; 32]), bytes: vec![n] }
 }
 
 /// A frame with the given kind and, as its one field, the CBOR that `write` leaves.
