@@ -95,7 +95,8 @@ pub struct Check {}
 impl Check {
     /// Runs it.
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
-        let Company { relay, .. } = context.open()?;
+        let Company { relay, log, .. } = context.open()?;
+        while !log.audit_step()? {}
         let mut found = Found::default();
         found.log(&relay)?;
         found.documents(&relay)?;

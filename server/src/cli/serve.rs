@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use sync_core::store::DeviceStore;
 use tracing_subscriber::EnvFilter;
 
 use super::{Company, Context, import, keep, proof};
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
 use crate::listen;
+use crate::log::KeptLog;
 use crate::projection::{Place, Projection};
 use crate::relay::Relay;
 
@@ -69,6 +71,7 @@ impl Serve {
                 }
                 std::future::pending::<()>().await
             };
+            let audited = audit(company.log.clone());
             tokio::spawn(moments(company.relay.clone(), clock.clone()));
             let Company { relay, keys, .. } = company;
             let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
@@ -80,6 +83,7 @@ impl Serve {
             });
             tokio::select! {
                 served = serving => served,
+                damaged = audited => Err(damaged),
                 () = followed => Ok(()),
             }
         })?;
@@ -106,6 +110,23 @@ fn quiet_panics() {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(at, "a panic was contained");
     }));
+}
+
+/// Sees in the background that every stored value is there. Done only where one is not: a relay whose
+/// store is damaged does not go on.
+async fn audit<S: DeviceStore + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
+    loop {
+        let step = log.clone();
+        match tokio::task::spawn_blocking(move || step.audit_step()).await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => return std::future::pending().await,
+            Ok(Err(error)) => {
+                tracing::error!(code = error.code(), "the store is damaged");
+                return anyhow::Error::new(error);
+            }
+            Err(error) => return anyhow::Error::new(error),
+        }
+    }
 }
 
 /// Lets roles and policies begin and end at their moment, also while nobody writes anything, and compacts

@@ -20,6 +20,8 @@ use super::{
 
 /// Entries that share a key prefix, so that a feed is read by a few scans.
 const BUCKET: u64 = 256;
+/// Values that an audit reads in one step, during which nothing else is served.
+const AUDIT_VALUES: usize = 1_000;
 /// Batches that are made durable together at most.
 const GROUP_MAX: usize = 512;
 
@@ -135,6 +137,13 @@ impl<S: DeviceStore> KeptLog<S> {
     /// say nothing about it.
     pub fn new_epoch(store: &mut S, epoch: u64) -> Result<(), LogError> {
         Ok(store.commit(Writes::new().put(Table::Meta, EPOCH, epoch.to_be_bytes()))?)
+    }
+
+    /// Reads some more of the store to see that all of it is there; true once it is through. Other calls
+    /// go on between the steps.
+    pub fn audit_step(&self) -> Result<bool, LogError> {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(store.audit_step(AUDIT_VALUES)?)
     }
 
     /// Runs `work` on the store while nothing is written to it, such as a backup.

@@ -122,6 +122,8 @@ pub struct Device<S> {
     chance: Chance,
     /// It has erased itself: nothing is recorded any more.
     wiped: bool,
+    /// Every value of its store was seen since it was opened.
+    audited: bool,
 }
 
 impl<S: DeviceStore> Device<S> {
@@ -155,6 +157,7 @@ impl<S: DeviceStore> Device<S> {
             session: Session::default(),
             chance,
             wiped: false,
+            audited: false,
         };
         device.read_directory()?;
         device.read_policies()?;

@@ -24,6 +24,9 @@ use crate::wire::frames::{
 };
 use crate::wire::{VERSION_MAX, VERSION_MIN};
 
+/// Values that an audit reads in one step.
+const AUDIT_VALUES: usize = 10_000;
+
 /// What is true of one connection only.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -52,6 +55,10 @@ fn broken(code: &'static str, message: impl std::fmt::Display) -> DeviceError {
 impl<S: DeviceStore> Device<S> {
     /// Begins a connection; the frames to send first.
     pub fn connect(&mut self, app: &str, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        // Opening reads only what it needs; before anything is said to be in step, all of it is looked at.
+        while !self.audited {
+            self.audited = self.shelf.store.audit_step(AUDIT_VALUES)?;
+        }
         self.session = Session::default();
         let state = self.sync_view()?;
         Ok(vec![Frame::Hello(Hello {

@@ -150,7 +150,8 @@ pub(super) enum Anchor {
     Missing,
     /// It is not an anchor, or does not open under the key.
     Unreadable,
-    Record(CommitRecord),
+    /// The newest durable commit, and how long the data's file was after it (0 where it does not say).
+    Record(CommitRecord, u64),
 }
 
 /// One store's folder, locked against a second process for as long as this lives.
@@ -214,12 +215,15 @@ impl Folder {
         &self,
         layout: u16,
         record: &CommitRecord,
+        data_bytes: u64,
         sealer: &mut Sealer,
     ) -> io::Result<()> {
         let new = self.path.join("anchor.new");
         let mut file = File::create(&new)?;
         let mut bytes = header(layout).to_vec();
-        bytes.extend(sealer.seal(SEAL_NAME, &record.to_bytes()));
+        let mut said = record.to_bytes();
+        said.extend(data_bytes.to_be_bytes());
+        bytes.extend(sealer.seal(SEAL_NAME, &said));
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(new, self.anchor())?;
@@ -244,8 +248,13 @@ impl Folder {
         if layout > known {
             return Err(StoreError::NewerLayout { found: layout, known });
         }
-        let record = sealer.open(SEAL_NAME, sealed).and_then(|b| CommitRecord::from_bytes(&b));
-        Ok(record.map_or(Anchor::Unreadable, Anchor::Record))
+        let said = sealer.open(SEAL_NAME, sealed).and_then(|said| {
+            let (record, data_bytes) = said.split_at_checked(RECORD_BYTES)?;
+            // The first anchors said nothing of lengths.
+            let data_bytes = if data_bytes.is_empty() { [0; 8] } else { data_bytes.try_into().ok()? };
+            Some(Anchor::Record(CommitRecord::from_bytes(record)?, u64::from_be_bytes(data_bytes)))
+        });
+        Ok(said.unwrap_or(Anchor::Unreadable))
     }
     /// Bytes of all files.
     pub(super) fn bytes(&self) -> io::Result<u64> {

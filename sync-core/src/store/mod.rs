@@ -197,6 +197,15 @@ pub trait DeviceStore: Send {
 
     /// Bytes that the store takes on disk (in memory: of its keys and values).
     fn bytes_on_disk(&self) -> Result<u64, StoreError>;
+
+    /// Reads up to `max` more values to see that all are there; true once it has seen them all. It may
+    /// go on beside commits, and begins anew when it was done.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where values are missing, stale or do not read.
+    fn audit_step(&mut self, _max: usize) -> Result<bool, StoreError> {
+        Ok(true)
+    }
 }
 
 impl<S: DeviceStore + ?Sized> DeviceStore for Box<S> {
@@ -214,6 +223,9 @@ impl<S: DeviceStore + ?Sized> DeviceStore for Box<S> {
     }
     fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         (**self).bytes_on_disk()
+    }
+    fn audit_step(&mut self, max: usize) -> Result<bool, StoreError> {
+        (**self).audit_step(max)
     }
 }
 

@@ -6,8 +6,11 @@
 //!
 //! Invariants, on top of the trait's:
 //! - a commit writes its [`CommitRecord`] with the data, syncs the data, then the anchor, then returns;
-//! - opening compares record and anchor, and the tally of all values against the record: it succeeds
-//!   with every durable commit, or says what is wrong. It reads the whole store once for that;
+//! - opening compares record and anchor, and the length of sled's file with what the anchor remembers;
+//!   where that is shorter it also compares the tally of all values with the record. It succeeds with the
+//!   newest durable commit, or says what is wrong;
+//! - a page that is damaged in the middle is told by its checksum at the first read, a value by its seal,
+//!   and whatever is missing by [`DeviceStore::audit_step`], which reads all of it in slices (ADR 0007);
 //! - what sled makes durable on Linux is less than it says: `flush` uses `sync_file_range`, which
 //!   leaves the disk's own cache out, and large values stand in files that it never syncs. So both are
 //!   synced here;
@@ -21,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -62,6 +66,13 @@ pub struct SledStore {
     record: CommitRecord,
     /// A write failed midway: what memory shows and what is durable may differ.
     broken: bool,
+    audit: Option<Audit>,
+}
+
+/// How far an audit has come: the last key it has seen, and the tally up to there.
+struct Audit {
+    after: Vec<u8>,
+    tally: Tally,
 }
 
 impl SledStore {
@@ -111,7 +122,7 @@ impl SledStore {
         let folder = Folder::lock(path)?;
         if folder.is_blank() {
             let (data, record) = make(&folder, &mut sealer)?;
-            return Ok(Self { data: Some(data), folder, sealer, record, broken: false });
+            return Ok(Self { data: Some(data), folder, sealer, record, broken: false, audit: None });
         }
         let anchor = folder.read_anchor(LAYOUT, &sealer)?;
         for name in ["db", "blobs"] {
@@ -127,11 +138,11 @@ impl SledStore {
             }
             (Err(error), _) => return Err(error),
         };
-        if !matches!(anchor, Anchor::Record(anchored) if anchored == record) {
+        if !matches!(anchor, Anchor::Record(anchored, length) if anchored == record && length > 0) {
             data.sync().map_err(|e| unusable(&e))?;
-            folder.write_anchor(LAYOUT, &record, &mut sealer).map_err(|e| unusable(&e))?;
+            folder.write_anchor(LAYOUT, &record, data.bytes()?, &mut sealer).map_err(|e| unusable(&e))?;
         }
-        Ok(Self { data: Some(data), folder, sealer, record, broken: false })
+        Ok(Self { data: Some(data), folder, sealer, record, broken: false, audit: None })
     }
 
     fn data(&self) -> Result<&Data, StoreError> {
@@ -150,14 +161,23 @@ impl SledStore {
         let data =
             self.data.as_ref().ok_or_else(|| StoreError::Unavailable("it is being erased".to_owned()))?;
         let mut tally = self.record.tally;
+        let audit = &mut self.audit;
         let mut sealed = BTreeMap::new();
         for (key, value) in writes {
+            // What an audit has passed already moves under it.
+            let mut passed = audit.as_mut().filter(|audit| key <= audit.after).map(|audit| &mut audit.tally);
             if let Some(old) = contained(|| data.db.get(&key))? {
                 tally.remove(&old);
+                if let Some(passed) = &mut passed {
+                    passed.remove(&old);
+                }
             }
             let value = value.map(|plain| sealer.seal(&key, &plain));
             if let Some(new) = &value {
                 tally.add(new);
+                if let Some(passed) = &mut passed {
+                    passed.add(new);
+                }
             }
             sealed.insert(key, value);
         }
@@ -175,7 +195,7 @@ impl SledStore {
             data.db.flush()
         })?;
         data.sync().map_err(|e| unusable(&e))?;
-        self.folder.write_anchor(LAYOUT, &record, sealer).map_err(|e| unusable(&e))?;
+        self.folder.write_anchor(LAYOUT, &record, data.bytes()?, sealer).map_err(|e| unusable(&e))?;
         Ok(record)
     }
 }
@@ -206,6 +226,7 @@ impl DeviceStore for SledStore {
     }
     fn erase(&mut self) -> Result<(), StoreError> {
         self.broken = true;
+        self.audit = None;
         self.data = None;
         let (data, record) = make(&self.folder, &mut self.sealer)?;
         self.data = Some(data);
@@ -216,6 +237,37 @@ impl DeviceStore for SledStore {
     fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.folder.bytes().map_err(|e| unusable(&e))
     }
+    fn audit_step(&mut self, max: usize) -> Result<bool, StoreError> {
+        let mut audit =
+            self.audit.take().unwrap_or_else(|| Audit { after: Vec::new(), tally: Tally::default() });
+        let data = self.data()?;
+        let seen = contained(|| {
+            let mut seen = 0;
+            let from = (Bound::Excluded(audit.after.clone()), Bound::Excluded(vec![OWN]));
+            for pair in data.db.range::<Vec<u8>, _>(from).take(max) {
+                let (key, value) = pair?;
+                audit.tally.add(&value);
+                audit.after = key.to_vec();
+                seen += 1;
+            }
+            Ok(seen)
+        })?;
+        if seen == max {
+            self.audit = Some(audit);
+            return Ok(false);
+        }
+        complete(audit.tally, &self.record)?;
+        Ok(true)
+    }
+}
+
+/// Whether a tally is what the last commit says it should be.
+fn complete(tally: Tally, record: &CommitRecord) -> Result<(), StoreError> {
+    if tally == record.tally {
+        return Ok(());
+    }
+    let (here, due) = (tally.count, record.tally.count);
+    Err(corrupt(format!("values are missing or stale: {here} found, {due} committed")))
 }
 
 fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
@@ -231,7 +283,7 @@ fn make(folder: &Folder, sealer: &mut Sealer) -> Result<(Data, CommitRecord), St
     let data = Data::open(folder)?;
     let record = CommitRecord::genesis();
     data.write_own(&record, sealer)?;
-    folder.write_anchor(LAYOUT, &record, sealer).map_err(|e| unusable(&e))?;
+    folder.write_anchor(LAYOUT, &record, data.bytes()?, sealer).map_err(|e| unusable(&e))?;
     folder.finish().map_err(|e| unusable(&e))?;
     Ok((data, record))
 }
@@ -250,12 +302,12 @@ fn inspect(data: &Data, sealer: &Sealer, anchor: &Anchor) -> Result<CommitRecord
         let opens = sealer.open(CHECK_KEY, &check).is_some_and(|words| words == CHECK_WORDS);
         match (opens, anchor) {
             (true, _) => {}
-            (false, Anchor::Record(_)) => return Err(corrupt("the key's check record is damaged")),
+            (false, Anchor::Record(..)) => return Err(corrupt("the key's check record is damaged")),
             (false, _) => return Err(StoreError::WrongKey),
         }
     }
-    let anchored = match anchor {
-        Anchor::Record(record) => record,
+    let (anchored, length) = match anchor {
+        Anchor::Record(record, length) => (record, *length),
         Anchor::Missing => return Err(corrupt("the anchor file is missing")),
         Anchor::Unreadable => return Err(corrupt("the anchor file cannot be read")),
     };
@@ -270,10 +322,10 @@ fn inspect(data: &Data, sealer: &Sealer, anchor: &Anchor) -> Result<CommitRecord
     };
     anchor::judge(anchored, found.as_ref())?;
     let found = found.ok_or_else(|| corrupt("the record of the last commit is missing"))?;
-    let tally = data.tally()?;
-    if tally != found.tally {
-        let (here, due) = (tally.count, found.tally.count);
-        return Err(corrupt(format!("values are missing or stale: {here} found, {due} committed")));
+    // A file as long as it was, whose last commit is the newest that was made durable, has lost no tail.
+    // Where it is shorter (sled itself may give back free space), every value is looked for.
+    if length == 0 || data.bytes()? < length {
+        complete(data.tally()?, &found)?;
     }
     Ok(found)
 }
@@ -368,6 +420,10 @@ impl Data {
             self.db.flush()
         })?;
         self.sync().map_err(|e| unusable(&e))
+    }
+    /// The length of sled's file.
+    fn bytes(&self) -> Result<u64, StoreError> {
+        self.log.metadata().map(|meta| meta.len()).map_err(|e| unusable(&e))
     }
     /// Brings to the disk what sled wrote to files.
     fn sync(&self) -> io::Result<()> {
