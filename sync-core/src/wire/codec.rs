@@ -10,9 +10,10 @@
 //! | `15` rest | nothing: both sides drop this direction's context. Who gets a rest answers with one if its own direction holds a context |
 //! | `16` part | no check: a piece of one of the messages above, which was cut because it is long |
 //! | `19` last | no check: the piece that completes it |
+//! | `1a` alone | a frame's CBOR, deflated with a context of its own |
 //!
-//! Any two forms differ in two bits. The sender deflates unless it does not pay: bytes that are packed
-//! already, and small frames while there is no context. The check is the CRC-32 (as in RFC 1952 §8) over
+//! Any two forms differ in two bits. The sender chooses: plain are bytes that are packed already, and
+//! small frames while there is no context; alone is what comes once; the rest is deflated. The check is the CRC-32 (as in RFC 1952 §8) over
 //! form and CBOR of *all* messages of this direction so far, so one that was altered, lost or repeated is
 //! noticed, at the latest by the next. It guards against accidents; against people there is TLS.
 //!
@@ -40,6 +41,7 @@ const DEFLATED: u8 = PLAIN | 0x3;
 const REST: u8 = PLAIN | 0x5;
 const PART: u8 = PLAIN | 0x6;
 const LAST: u8 = PLAIN | 0x9;
+const ALONE: u8 = PLAIN | 0xa;
 
 /// Form and check.
 const HEAD_BYTES: usize = 5;
@@ -74,21 +76,33 @@ impl Encoder {
             return Err(WireError::Ended);
         }
         let cbor = frame.to_cbor()?;
-        let small = self.context.is_none() && cbor.len() < SMALL_BYTES;
-        if small || packed_bytes(frame) > cbor.len() / 2 {
-            return Ok(self.message(PLAIN, &cbor, cbor.len(), |message| message.extend_from_slice(&cbor)));
+        let form = self.form(frame, cbor.len());
+        if form == PLAIN {
+            let mut message = self.head(PLAIN, &cbor, cbor.len());
+            message.extend_from_slice(&cbor);
+            return Ok(message);
         }
-        let mut context = self.context.take().unwrap_or_else(Deflater::new);
-        let mut flushed = false;
-        let message = self.message(DEFLATED, &cbor, cbor.len() / 2 + 64, |message| {
-            flushed = context.deflate(&cbor, message);
-        });
+        let mut message = self.head(form, &cbor, cbor.len() / 2 + 64);
+        let flushed = match form {
+            ALONE => Deflater::new().deflate(&cbor, &mut message),
+            _ => self.context.get_or_insert_with(Deflater::new).deflate(&cbor, &mut message),
+        };
         if !flushed || message.len() > FRAME_BYTES_MAX {
             self.ended = true;
             return Err(WireError::Ended);
         }
-        self.context = Some(context);
         Ok(message)
+    }
+
+    /// What pays for this frame of `len` bytes.
+    fn form(&self, frame: &Frame, len: usize) -> u8 {
+        let (packed, once) = kinds_of_bytes(frame);
+        match self.context {
+            _ if packed > len / 2 => PLAIN,
+            None if len < SMALL_BYTES => PLAIN,
+            _ if packed + once > len / 2 => ALONE,
+            _ => DEFLATED,
+        }
     }
 
     /// Drops the context; gives the message that tells the peer so and asks it for the same. Sending it
@@ -98,7 +112,7 @@ impl Encoder {
             return Err(WireError::Ended);
         }
         self.context = None;
-        Ok(self.message(REST, &[], 0, |_| {}))
+        Ok(self.head(REST, &[], 0))
     }
 
     /// Whether a context is kept for later frames.
@@ -106,25 +120,28 @@ impl Encoder {
         self.context.is_some()
     }
 
-    fn message(&mut self, form: u8, cbor: &[u8], room: usize, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    /// The head of a message with the check, and room behind it.
+    fn head(&mut self, form: u8, cbor: &[u8], room: usize) -> Vec<u8> {
         self.check.update(&[form]);
         self.check.update(cbor);
         let mut message = Vec::with_capacity(HEAD_BYTES + room);
         message.push(form);
         message.extend(self.check.sum().to_be_bytes());
-        body(&mut message);
         message
     }
 }
 
-/// Bytes of a frame that deflating would hardly make fewer: an Automerge document's columns are deflated
-/// and so are photos.
-fn packed_bytes(frame: &Frame) -> usize {
-    let packed = |item: &FeedItem| if let FeedItem::Snapshot { bytes, .. } = item { bytes.len() } else { 0 };
+/// Bytes of a frame that deflating would hardly make fewer (an Automerge document's columns are deflated,
+/// and so are photos), and bytes that no later frame resembles (policies).
+fn kinds_of_bytes(frame: &Frame) -> (usize, usize) {
     match frame {
-        Frame::BlobPart { bytes, .. } => bytes.len(),
-        Frame::Feed(feed) => feed.items.iter().map(packed).sum(),
-        _ => 0,
+        Frame::BlobPart { bytes, .. } => (bytes.len(), 0),
+        Frame::Feed(feed) => feed.items.iter().fold((0, 0), |(packed, once), item| match item {
+            FeedItem::Snapshot { bytes, .. } => (packed + bytes.len(), once),
+            FeedItem::Policy { bytes, .. } => (packed, once + bytes.len()),
+            _ => (packed, once),
+        }),
+        _ => (0, 0),
     }
 }
 
@@ -212,16 +229,21 @@ impl Decoder {
 
     fn whole(&mut self, message: &[u8]) -> Result<Arrived, WireError> {
         let (form, rest) = match message.split_first().ok_or(WireError::Damaged)? {
-            (form @ (&PLAIN | &DEFLATED | &REST), rest) => (*form, rest),
+            (form @ (&PLAIN | &DEFLATED | &ALONE | &REST), rest) => (*form, rest),
             (other, _) => return Err(WireError::Layout(*other)),
         };
         let (check, body) = rest.split_first_chunk::<4>().ok_or(WireError::Damaged)?;
         let inflated;
-        let cbor = if form == DEFLATED {
-            inflated = self.context.get_or_insert_with(Inflater::new).inflate(body)?;
-            &inflated[..]
-        } else {
-            body
+        let cbor = match form {
+            DEFLATED => {
+                inflated = self.context.get_or_insert_with(Inflater::new).inflate(body)?;
+                &inflated[..]
+            }
+            ALONE => {
+                inflated = Inflater::new().inflate(body)?;
+                &inflated[..]
+            }
+            _ => body,
         };
         self.check.update(&[form]);
         self.check.update(cbor);
@@ -402,7 +424,7 @@ mod tests {
 
     #[test]
     fn forms_differ_in_two_bits() {
-        let forms = [PLAIN, DEFLATED, REST, PART, LAST];
+        let forms = [PLAIN, DEFLATED, REST, PART, LAST, ALONE];
         for (n, one) in forms.iter().enumerate() {
             assert_eq!(one >> 4, LAYOUT);
             assert!(forms[n + 1..].iter().all(|other| (one ^ other).count_ones() >= 2));

@@ -1,8 +1,8 @@
 //! A direction's context: one deflate stream (RFC 1951) that continues from message to message.
 //!
 //! In: the CBOR of a frame, out: its deflated bytes, and back. Each ends with a sync flush whose last four
-//! bytes `00 00 FF FF` are left out, as in RFC 7692 §7.2.1. A context is large (some 300 KB to deflate,
-//! 43 KB to inflate, whatever it has seen), so [`super::codec`] makes it at the first message that wants
+//! bytes `00 00 FF FF` are left out, as in RFC 7692 §7.2.1. A context is large (some 400 KB to deflate,
+//! 50 KB to inflate, whatever it has seen), so [`super::codec`] makes it at the first message that wants
 //! it and drops it at a rest. Invariant: inflating takes no memory beyond the bound of a frame and one
 //! byte. Not here: when to deflate, and the check.
 
