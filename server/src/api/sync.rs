@@ -19,8 +19,26 @@ use crate::relay::gate::Peer;
 
 /// A peer that takes longer to take a message is dropped; nothing is lost by it.
 const SEND_MAX: Duration = Duration::from_secs(30);
-/// A silent peer is asked whether it is there.
+/// A silent peer is asked whether it is there, and dropped where it stays silent as long again.
 const SILENT_MAX: Duration = Duration::from_secs(30);
+
+/// What is known of a peer that says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Silence {
+    /// It was asked and has not answered.
+    asked: bool,
+}
+
+impl Silence {
+    /// The peer said something, if only that it is there.
+    fn broken(&mut self) {
+        self.asked = false;
+    }
+    /// It was silent once more: whether to ask it; otherwise it is gone (a half-open connection).
+    fn lasts(&mut self) -> bool {
+        !std::mem::replace(&mut self.asked, true)
+    }
+}
 
 /// Opens a device's session.
 #[utoipa::path(get, path = "/v1/sync",
@@ -77,16 +95,26 @@ enum Over {
 impl Session {
     async fn run(mut self) {
         let mut heads = self.app.relay.heads();
+        let mut silence = Silence::default();
+        // Of its own, or other people's work would put it off for ever.
+        let mut quiet = std::pin::pin!(tokio::time::sleep(SILENT_MAX));
         let outcome = loop {
             let step = tokio::select! {
-                message = timeout(SILENT_MAX, self.socket.recv()) => match message {
-                    Err(_) => self.send(Message::Ping(Default::default())).await,
-                    Ok(None | Some(Err(_))) => Err(Over::Gone),
-                    Ok(Some(Ok(Message::Binary(bytes)))) => self.frame(&bytes).await,
-                    Ok(Some(Ok(Message::Close(_)))) => Err(Over::Gone),
-                    Ok(Some(Ok(Message::Text(_)))) => Err(Over::Failed("text_message", "frames are binary".into())),
-                    Ok(Some(Ok(_))) => Ok(()),
-                },
+                message = self.socket.recv() => {
+                    silence.broken();
+                    quiet.as_mut().reset(tokio::time::Instant::now() + SILENT_MAX);
+                    match message {
+                        None | Some(Err(_) | Ok(Message::Close(_))) => Err(Over::Gone),
+                        Some(Ok(Message::Binary(bytes))) => self.frame(&bytes).await,
+                        Some(Ok(Message::Text(_))) => Err(Over::Failed("text_message", "frames are binary".into())),
+                        Some(Ok(_)) => Ok(()),
+                    }
+                }
+                () = quiet.as_mut() => {
+                    quiet.as_mut().reset(tokio::time::Instant::now() + SILENT_MAX);
+                    let ping = Message::Ping(Default::default());
+                    if silence.lasts() { self.send(ping).await } else { Err(Over::Gone) }
+                }
                 changed = heads.changed() => if changed.is_ok() { self.feed().await } else { Err(Over::Gone) },
             };
             if let Err(over) = step {
@@ -166,5 +194,19 @@ impl Session {
                 Err(Over::Failed("relay_failed", "try again later".into()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_peer_is_asked_once_and_then_gone_unless_it_answers() {
+        let mut silence = Silence::default();
+        assert!(silence.lasts(), "asked");
+        silence.broken();
+        assert!(silence.lasts(), "asked again after it answered");
+        assert!(!silence.lasts(), "gone");
     }
 }
