@@ -201,15 +201,18 @@ fn no_damage_of_a_relays_files_is_a_silent_loss_or_a_start_that_pretends() {
     });
 }
 
+/// Breaks something of a company's folder.
+type Break = fn(&Path);
+
 #[test]
 fn a_relay_without_its_store_or_with_other_keys_does_not_start() {
     let (folder, _) = company();
-    let cases: [(&str, &dyn Fn(&Path)); 5] = [
-        ("store", &|data| fs::remove_dir_all(data.join("log")).unwrap()),
-        ("company.key", &|data| fs::write(data.join("identity/company.key"), "07".repeat(32)).unwrap()),
-        ("company.id", &|data| fs::write(data.join("identity/company.id"), "07".repeat(16)).unwrap()),
-        ("store.key", &|data| fs::write(data.join("identity/store.key"), "07".repeat(32)).unwrap()),
-        ("identity", &|data| fs::remove_dir_all(data.join("identity")).unwrap()),
+    let cases: [(&str, Break); 5] = [
+        ("store", |data| fs::remove_dir_all(data.join("log")).unwrap()),
+        ("company.key", |data| fs::write(data.join("identity/company.key"), "07".repeat(32)).unwrap()),
+        ("company.id", |data| fs::write(data.join("identity/company.id"), "07".repeat(16)).unwrap()),
+        ("store.key", |data| fs::write(data.join("identity/store.key"), "07".repeat(32)).unwrap()),
+        ("identity", |data| fs::remove_dir_all(data.join("identity")).unwrap()),
     ];
     for (named, break_it) in cases {
         let broken = tempfile::tempdir().unwrap();

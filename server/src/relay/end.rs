@@ -16,6 +16,7 @@ use sync_core::wire::frames::{Feed, FeedItem, Frame, Hello, Welcome};
 use sync_core::wire::{VERSION_MAX, VERSION_MIN, negotiate};
 
 use super::audience::visible;
+use super::feed::Fresh;
 use super::gate::Peer;
 use super::{Relay, RelayError};
 use crate::blob::BlobStore;
@@ -47,7 +48,8 @@ pub struct RelayEnd {
     lease_ms: i64,
     greeted: bool,
     cursor: Position,
-    /// Documents of a first sync that are still to be sent, and the head it began at.
+    /// Documents of a first sync, or that moved in or out of scope, which are still to be told; and the
+    /// position that is reached with the last of them.
     first: Option<(Vec<DocId>, Position)>,
     policy: u32,
     inventory: BTreeMap<DocId, [u8; 8]>,
@@ -160,7 +162,12 @@ impl RelayEnd {
 
     fn hello(&mut self, hello: Hello, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {
         let version = negotiate((VERSION_MIN, VERSION_MAX), hello.versions);
-        let version = version.ok_or_else(|| broken("version", "no protocol version in common"))?;
+        let version = version.ok_or_else(|| {
+            let (oldest, newest) = hello.versions;
+            let older = if newest < VERSION_MIN { "app" } else { "relay" };
+            let theirs = format!("the device speaks {oldest} to {newest}; update the {older}");
+            broken("version", format!("this relay speaks versions {VERSION_MIN} to {VERSION_MAX}, {theirs}"))
+        })?;
         let footing = self.relay.footing();
         self.shut_out = footing.directory.devices.get(&self.peer.device).is_none_or(|d| d.revoked.is_some());
         self.greeted = true;
@@ -226,17 +233,22 @@ impl RelayEnd {
             return Ok(None);
         }
         let policies = self.policies_due();
-        let mut feed = match &mut self.first {
-            Some((left, head)) => Some(self.relay.first(left, *head)?),
-            None => self.relay.news(self.peer, self.cursor, now_ms)?,
-        };
+        let mut feed = None;
+        if self.first.is_none() {
+            match self.relay.news(self.peer, self.cursor, now_ms)? {
+                Some(Fresh::Feed(fresh)) => feed = Some(fresh),
+                Some(Fresh::Moved(docs, upto)) => self.first = Some((docs, upto)),
+                None => {}
+            }
+        }
+        if let Some((left, upto)) = &mut self.first {
+            feed = Some(self.relay.moved(self.peer, left, *upto, now_ms)?);
+        }
         if feed.is_none() && !policies.is_empty() {
             feed = Some(Feed { items: Vec::new(), upto: self.cursor, more: false });
         }
         let Some(mut feed) = feed else { return Ok(None) };
-        if !feed.more {
-            self.first = None;
-        }
+        self.first.take_if(|(left, _)| left.is_empty());
         self.cursor = self.cursor.max(feed.upto);
         self.policy = self.relay.footing().blobs.keys().last().copied().unwrap_or(self.policy);
         feed.items.splice(0..0, policies);

@@ -22,8 +22,20 @@ use crate::log::{Entry, Logged, Tag};
 const ENTRIES_MAX: usize = 2_000;
 /// Documents sent whole in one frame.
 const SNAPSHOTS_MAX: usize = 400;
+/// Documents that one entry of the log may bring or take away within a frame; more go in frames of their own.
+const MOVED_MAX: usize = 100;
 /// Bytes of a frame's items, before compression.
 const ITEMS_BYTES_MAX: usize = 1024 * 1024;
+
+/// What is new for a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// One frame.
+    Feed(Feed),
+    /// More documents than fit a frame came into scope or left it with the entry at this position: each is
+    /// to be sent whole or forgotten ([`Relay::moved`]), and only then is the position reached.
+    Moved(Vec<DocId>, Position),
+}
 
 impl Relay {
     /// What a person's device may see now, the directory first.
@@ -68,25 +80,36 @@ impl Relay {
         Ok(items)
     }
 
-    /// The next documents of a first sync, sent whole; drains `left` from its front.
-    pub fn first(&self, left: &mut Vec<DocId>, head: Position) -> Result<Feed, RelayError> {
+    /// The next documents of a first sync, or of those that moved: sent whole where the peer sees them,
+    /// forgotten where not. Drains `left` from its front.
+    pub fn moved(
+        &self,
+        peer: Peer,
+        left: &mut Vec<DocId>,
+        upto: Position,
+        now_ms: UnixMs,
+    ) -> Result<Feed, RelayError> {
+        let interests = self.footing().interests(peer.person, now_ms);
         let mut items = Vec::new();
         let mut size = 0;
         let mut taken = 0;
         while taken < left.len() && taken < SNAPSHOTS_MAX && size < ITEMS_BYTES_MAX {
-            let whole = self.whole(left[taken])?;
+            let doc = left[taken];
+            let seen = visible(&self.log.audience(doc)?, &interests);
+            let whole = if seen { self.whole(doc)? } else { vec![FeedItem::Forget { doc }] };
             size += whole.iter().map(FeedItem::len_hint).sum::<usize>();
             items.extend(whole);
             taken += 1;
         }
         left.drain(..taken);
         // Only the last frame moves the cursor: a first sync that is cut begins again.
-        let more = !left.is_empty();
-        Ok(Feed { items, upto: if more { Position(0) } else { head }, more })
+        let last = left.is_empty();
+        let upto = if last { upto } else { Position(0) };
+        Ok(Feed { items, upto, more: !last || upto < self.log.head() })
     }
 
     /// What is new for a peer after a position; `None` where there is nothing.
-    pub fn news(&self, peer: Peer, after: Position, now_ms: UnixMs) -> Result<Option<Feed>, RelayError> {
+    pub fn news(&self, peer: Peer, after: Position, now_ms: UnixMs) -> Result<Option<Fresh>, RelayError> {
         let mut logged = self.hub.after(after, ENTRIES_MAX);
         if logged.is_empty() {
             logged = self.log.read(after, ENTRIES_MAX)?.into_iter().map(Arc::new).collect();
@@ -105,11 +128,17 @@ impl Relay {
             if news.size >= ITEMS_BYTES_MAX || news.items.len() >= limits::FEED_ITEMS_MAX / 2 {
                 break;
             }
+            if let Some(moved) = news.many(entry)? {
+                if upto > after {
+                    break;
+                }
+                return Ok(Some(Fresh::Moved(moved, entry.position)));
+            }
             news.take(entry)?;
             upto = entry.position;
         }
         let more = upto < self.log.head().max(last.position);
-        Ok(Some(Feed { items: news.items, upto, more }))
+        Ok(Some(Fresh::Feed(Feed { items: news.items, upto, more })))
     }
 }
 
@@ -125,6 +154,19 @@ struct News<'a> {
 }
 
 impl News<'_> {
+    /// The documents that move with a change of the person's interests, where they are too many for here.
+    fn many(&self, logged: &Logged) -> Result<Option<Vec<DocId>>, RelayError> {
+        let Entry::Interests { person, gained, lost } = &logged.entry else { return Ok(None) };
+        if *person != self.peer.person {
+            return Ok(None);
+        }
+        let mut moved = BTreeSet::new();
+        for tag in gained.iter().chain(lost) {
+            moved.extend(self.relay.tagged(*tag)?);
+        }
+        Ok((moved.len() > MOVED_MAX).then(|| moved.into_iter().collect()))
+    }
+
     fn take(&mut self, logged: &Logged) -> Result<(), RelayError> {
         match &logged.entry {
             Entry::Change { doc, device, bytes, .. } => {

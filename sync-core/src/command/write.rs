@@ -73,7 +73,7 @@ pub fn carry_out(
         edits.push(Edit::Put(Map::Log, fact_key(fact.id), Value::Bytes(signed)));
     }
     let actor = Actor { device: author.device, epoch: author.epoch };
-    Ok(doc.write(actor, action.command, action.stamp.wall_ms, &edits))
+    Ok(doc.write(actor, action.command, action.stamp.best().0, &edits))
 }
 
 /// Whether an edit would change what stands.

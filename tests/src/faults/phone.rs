@@ -15,7 +15,9 @@ use super::ledger::{Ledger, missing};
 use super::process::{Batch, Place, Victim};
 
 /// Orders that one device opens.
-const ORDERS_MAX: u32 = 16;
+const ORDERS_MAX: u32 = 8;
+/// Lines that a device says before it syncs: an outbox that grows costs more than it tests.
+const UNSENT_MAX: u32 = 8;
 /// The price of what every order is about; it stands in a document of its own, the order's money, which
 /// is written together with the order or not at all.
 const PRICE: &str = "1286.00";
@@ -131,14 +133,16 @@ impl Phone {
     }
 
     fn load(&mut self, batch: &mut Batch, opened: &mut u32, said: &mut u64) -> anyhow::Result<Run> {
+        let mut unsent = 0;
         loop {
             if self.stop.load(Ordering::Acquire) {
                 return Ok(Run::Stopped);
             }
-            let roll = self.rng.random_range(0..12);
+            let roll = if unsent >= UNSENT_MAX { 0 } else { self.rng.random_range(0..12) };
+            unsent = if roll < 3 { 0 } else { unsent + 1 };
             let (line, order, mark) = match roll {
-                0..4 => (json!({"do": "sync"}), None, None),
-                4..6 if *opened < ORDERS_MAX => (self.opening(*opened + 1), Some(*opened + 1), None),
+                0..3 => (json!({"do": "sync"}), None, None),
+                3..5 if *opened < ORDERS_MAX => (self.opening(*opened + 1), Some(*opened + 1), None),
                 _ if *opened == 0 => (self.opening(1), Some(1), None),
                 _ => {
                     *said += 1;
@@ -168,7 +172,7 @@ impl Phone {
 
     fn remark(&self, order: u32, mark: &str, roll: u32) -> Value {
         let doc = format!("{}{order}", self.prefix());
-        if roll % 3 == 0 {
+        if roll.is_multiple_of(3) {
             json!({"do": "contact", "doc": doc, "channel": "phone", "words": format!("客户来电 {mark}")})
         } else {
             json!({"do": "note", "doc": doc, "text": format!("记一笔 {mark}")})
