@@ -350,14 +350,14 @@ impl<S: DeviceStore> Device<S> {
 
     /// How far the device is in step.
     pub fn sync_view(&self) -> Result<SyncView, DeviceError> {
-        let outbox = self.shelf.outbox()?;
+        let unsent = self.shelf.unsent();
         let rows = self.all_rows()?;
         let blobs = self.shelf.store.scan(Table::Meta, record::PENDING)?;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let held = self.held()?.iter().filter(|h| h.resolution.is_none()).count();
         Ok(SyncView {
-            unsent: count(outbox.len()),
-            oldest_unsent_ms: outbox.iter().map(|(_, o)| o.at_ms).min(),
+            unsent: count(unsent.len()),
+            oldest_unsent_ms: unsent.values().map(|u| u.at_ms).min(),
             held: count(held),
             blobs_pending: count(blobs.len()),
             documents: count(rows.len()),

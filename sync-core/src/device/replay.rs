@@ -29,8 +29,9 @@ impl<S: DeviceStore> Device<S> {
         answered: &BTreeSet<ChangeHash>,
         now: &Now,
     ) -> Result<(), DeviceError> {
-        let outbox: Vec<(u64, Outgoing)> =
-            self.shelf.outbox()?.into_iter().filter(|(_, o)| o.doc == doc).collect();
+        let numbers = self.shelf.unsent().iter().filter(|(_, unsent)| unsent.doc == doc).map(|(n, _)| *n);
+        let whole = numbers.map(|number| Ok((number, self.shelf.outgoing_at(number)?)));
+        let outbox = whole.collect::<Result<Vec<(u64, Outgoing)>, DeviceError>>()?;
         let refused: Vec<_> =
             refused.iter().filter(|(hash, _)| outbox.iter().any(|(_, o)| o.hash == *hash)).collect();
         if refused.is_empty() {

@@ -4,12 +4,13 @@
 //! document stands in memory only while it is used, but for the few last used ones.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use super::DeviceError;
 use super::record::{self, Outgoing};
 use crate::command::Action;
 use crate::document::{ChangeBytes, Document};
-use crate::ids::DocId;
+use crate::ids::{ChangeHash, DocId};
 use crate::limits;
 use crate::store::{Batch, DeviceStore, Table};
 use crate::time::UnixMs;
@@ -23,6 +24,25 @@ pub(super) struct Shelf<S> {
     next: u64,
     /// The documents last used, newest last.
     warm: RefCell<Vec<Document>>,
+    /// What stands in the outbox, by number.
+    unsent: BTreeMap<u64, Unsent>,
+}
+
+/// An entry of the outbox, without what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unsent {
+    pub doc: DocId,
+    pub hash: ChangeHash,
+    pub at_ms: UnixMs,
+}
+
+fn entry(key: &[u8], bytes: &[u8]) -> Result<(u64, Unsent), DeviceError> {
+    let Outgoing { doc, hash, at_ms, .. } = record::read(bytes)?;
+    Ok((number(key)?, Unsent { doc, hash, at_ms }))
+}
+
+fn number(key: &[u8]) -> Result<u64, DeviceError> {
+    key.try_into().map(u64::from_be_bytes).map_err(|_| DeviceError::Damaged("an outbox key".into()))
 }
 
 impl<S: DeviceStore> Shelf<S> {
@@ -34,7 +54,9 @@ impl<S: DeviceStore> Shelf<S> {
                 .map_err(|_| DeviceError::Damaged("sequence".into()))?,
             None => 1,
         };
-        Ok(Self { store, next, warm: RefCell::new(Vec::new()) })
+        let stored = store.scan(Table::Outbox, &[])?;
+        let unsent = stored.iter().map(|(key, bytes)| entry(key, bytes)).collect::<Result<_, _>>()?;
+        Ok(Self { store, next, warm: RefCell::new(Vec::new()), unsent })
     }
 
     /// The document with all its changes; `None` where the device does not hold it.
@@ -83,7 +105,20 @@ impl<S: DeviceStore> Shelf<S> {
             return Ok(());
         }
         let batch = batch.put(Table::Meta, SEQUENCE, self.next.to_be_bytes());
+        let mut moved = Vec::new();
+        for (key, value) in batch.of(Table::Outbox) {
+            moved.push(match value {
+                Some(bytes) => entry(key, bytes).map(|(number, unsent)| (number, Some(unsent)))?,
+                None => (number(key)?, None),
+            });
+        }
         self.store.commit(batch)?;
+        for (number, unsent) in moved {
+            match unsent {
+                Some(unsent) => drop(self.unsent.insert(number, unsent)),
+                None => drop(self.unsent.remove(&number)),
+            }
+        }
         for doc in docs {
             self.keep_warm(doc);
         }
@@ -149,14 +184,19 @@ impl<S: DeviceStore> Shelf<S> {
     }
 
     /// What has not been confirmed, in the order in which it was said.
-    pub fn outbox(&self) -> Result<Vec<(u64, Outgoing)>, DeviceError> {
-        let number = |key: &[u8]| key.try_into().map(u64::from_be_bytes);
-        let stored = self.store.scan(Table::Outbox, &[])?;
-        let entry = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
-            let number = number(key).map_err(|_| DeviceError::Damaged("an outbox key".into()))?;
-            Ok((number, record::read(bytes)?))
-        };
-        stored.iter().map(entry).collect()
+    pub fn unsent(&self) -> &BTreeMap<u64, Unsent> {
+        &self.unsent
+    }
+
+    /// Whether something of a document has not been confirmed.
+    pub fn awaits(&self, doc: DocId) -> bool {
+        self.unsent.values().any(|unsent| unsent.doc == doc)
+    }
+
+    /// An entry of the outbox, whole.
+    pub fn outgoing_at(&self, number: u64) -> Result<Outgoing, DeviceError> {
+        let bytes = self.store.get(Table::Outbox, &number.to_be_bytes())?;
+        record::read(&bytes.ok_or_else(|| DeviceError::Damaged("an outbox entry is gone".into()))?)
     }
 
     /// The device's epoch for a document: counts up after each refusal, and is never taken back.

@@ -82,7 +82,7 @@ impl<S: DeviceStore> Device<S> {
 
     /// Whether this connection has brought everything and the outbox is empty.
     pub fn is_in_step(&self) -> Result<bool, DeviceError> {
-        Ok(self.session.live && self.session.caught_up && self.shelf.outbox()?.is_empty())
+        Ok(self.session.live && self.session.caught_up && self.shelf.unsent().is_empty())
     }
 
     /// Whether the relay agreed with the digest that was asked about on this connection.
@@ -156,10 +156,9 @@ impl<S: DeviceStore> Device<S> {
             return Ok(Vec::new());
         }
         let mut frames: Vec<Frame> = Vec::new();
-        for (number, outgoing) in self.shelf.outbox()? {
-            if number <= self.session.pushed {
-                continue;
-            }
+        let new: Vec<u64> = self.shelf.unsent().range(self.session.pushed + 1..).map(|(n, _)| *n).collect();
+        for number in new {
+            let outgoing = self.shelf.outgoing_at(number)?;
             self.session.pushed = number;
             self.push(&mut frames, outgoing);
         }
@@ -278,8 +277,7 @@ impl<S: DeviceStore> Device<S> {
 
     /// A document leaves the scope: it goes once what was said about it has reached the relay.
     fn forget(&mut self, doc: DocId) -> Result<(), DeviceError> {
-        let waiting = self.shelf.outbox()?.iter().any(|(_, o)| o.doc == doc);
-        let batch = if waiting {
+        let batch = if self.shelf.awaits(doc) {
             Batch::new().put(Table::Meta, record::leaving_key(doc), [])
         } else {
             self.evict(doc)
@@ -337,7 +335,7 @@ impl<S: DeviceStore> Device<S> {
 
     fn verdicts(&mut self, verdicts: Verdicts, now: &Now) -> Result<Vec<Frame>, DeviceError> {
         let outbox: BTreeMap<ChangeHash, (u64, DocId)> =
-            self.shelf.outbox()?.into_iter().map(|(n, o)| (o.hash, (n, o.doc))).collect();
+            self.shelf.unsent().iter().map(|(n, o)| (o.hash, (*n, o.doc))).collect();
         let mut batch = Batch::new();
         let mut refused: BTreeMap<DocId, Vec<(ChangeHash, Refusal)>> = BTreeMap::new();
         let mut touched = BTreeSet::new();
@@ -380,7 +378,7 @@ impl<S: DeviceStore> Device<S> {
     /// Evicts a document that left the scope, once nothing of it is unsent.
     fn leave(&mut self, doc: DocId) -> Result<(), DeviceError> {
         let leaving = self.shelf.store.get(Table::Meta, &record::leaving_key(doc))?.is_some();
-        if leaving && !self.shelf.outbox()?.iter().any(|(_, o)| o.doc == doc) {
+        if leaving && !self.shelf.awaits(doc) {
             let batch = self.evict(doc);
             self.shelf.commit(batch, [])?;
         }
@@ -414,7 +412,7 @@ impl<S: DeviceStore> Device<S> {
     ///
     /// What was said meanwhile goes to the relay first, which answers it and then asks once more.
     fn wipe(&mut self, reason: &Refusal) -> Result<Vec<Frame>, DeviceError> {
-        if !self.shelf.outbox()?.is_empty() {
+        if !self.shelf.unsent().is_empty() {
             return self.pump();
         }
         let statement = format!("gendan/wiped/1 {} {}", self.me.device, reason.code.as_str());

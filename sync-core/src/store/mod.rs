@@ -98,6 +98,11 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
+    /// The writes to a table in their order: key, and the value that is put or nothing.
+    pub(crate) fn of(&self, table: Table) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let of_table = self.writes.iter().filter(move |w| w.table == table);
+        of_table.map(|w| (w.key.as_slice(), w.value.as_deref()))
+    }
     /// Number of writes.
     pub fn len(&self) -> usize {
         self.writes.len()
