@@ -135,6 +135,10 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
+        // What an object store is just writing has another name, and may be gone in a moment.
+        if entry.file_name().to_string_lossy().contains('#') {
+            continue;
+        }
         let to = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &to)?;

@@ -29,6 +29,8 @@ pub struct EvidenceFile {
     pub doc: String,
     /// The document as an Automerge file, hex.
     pub document: String,
+    /// The facts that stand in its log (COSE_Sign1), hex, for tools that do not read Automerge.
+    pub facts: Vec<String>,
     /// Certificates (COSE_Sign1) of the devices that signed facts in it, hex.
     pub certificates: Vec<String>,
 }
@@ -84,6 +86,7 @@ impl EvidenceFile {
             company_key: footing.directory.key.map(|k| k.to_string()).unwrap_or_default(),
             doc: doc.id().to_string(),
             document: hex::encode(doc.save()),
+            facts: signed(doc).into_iter().map(hex::encode).collect(),
             certificates: known.map(|d| hex::encode(&d.certificate)).collect(),
         }
     }
@@ -110,6 +113,9 @@ impl EvidenceFile {
         if log.len() != doc.values(Map::Log).len() {
             return Err(EvidenceError::Fact("the log holds what is no fact of this document".into()));
         }
+        if self.facts != signed(&doc).into_iter().map(hex::encode).collect::<Vec<_>>() {
+            return Err(EvidenceError::Fact("the facts beside the document are not those in it".into()));
+        }
         for entry in &log {
             let bytes = doc.fact_bytes(entry.fact.id).unwrap_or_default();
             let key_of = |fact: &Fact| {
@@ -121,6 +127,11 @@ impl EvidenceFile {
         let signatures = log.iter().filter_map(|e| signed_off(&doc, &e.fact)).collect();
         Ok(Proved { facts: log.len(), signatures })
     }
+}
+
+/// The signed bytes of every fact of a document, in the log's order.
+fn signed(doc: &Document) -> Vec<Vec<u8>> {
+    doc.log().iter().filter_map(|entry| doc.fact_bytes(entry.fact.id)).collect()
 }
 
 fn signed_off(doc: &Document, fact: &Fact) -> Option<SignedOff> {

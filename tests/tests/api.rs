@@ -183,8 +183,9 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
     let code_for = json!({ "number": "M01" }).to_string();
     /// Method, path, token, body; then status and code.
     type Row<'a> = (&'a str, &'a str, Option<&'a str>, &'a str, u16, &'a str);
-    let table: [Row<'_>; 29] = [
+    let table: [Row<'_>; 30] = [
         ("GET", "/v1/people", None, "", 401, "unauthorized"),
+        ("GET", "/v1/stores", None, "", 401, "unauthorized"),
         ("GET", "/v1/people", Some("nonsense"), "", 401, "unauthorized"),
         ("GET", "/v1/people", Some(&forged), "", 401, "unauthorized"),
         ("GET", "/v1/sync", boss, "", 401, "unauthorized"),

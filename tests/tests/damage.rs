@@ -163,6 +163,7 @@ fn company() -> (TempDir, TempDir) {
     // A photo, as an upload leaves it.
     let (blobs, hash) = (folder.path().join("blobs"), sync_core::ids::BlobHash::of(b"a photo"));
     let about: (u64, &str, DocId) = (7, "image/jpeg", DocId::from_bytes([1; 17]).unwrap());
+    fs::create_dir_all(&blobs).unwrap();
     fs::write(blobs.join(format!("{hash}.blob")), b"a photo").unwrap();
     fs::write(blobs.join(format!("{hash}.about")), minicbor::to_vec(about).unwrap()).unwrap();
     gendan(folder.path(), &["check"]).unwrap();

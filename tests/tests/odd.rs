@@ -333,6 +333,9 @@ fn a_device_that_returns_after_a_year_brings_its_work_and_gets_everyone_elses() 
     world.perform("D01", Command::Note(doc, "离线前".into())).unwrap();
     for month in 0..12 {
         world.pass(YEAR_MS / 12);
+        // Away for longer than its offline lease, a device is seen first and worked with then.
+        world.connect("D02");
+        world.run("D02", None);
         world.perform("D02", Command::Note(doc, format!("第{month}个月"))).unwrap();
         let more = open_order(&world, &format!("B{month}"), "城东店");
         world.perform("D02", more).unwrap();

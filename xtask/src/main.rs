@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod faults;
+mod outsiders;
 mod phones;
 mod process;
 mod tests;
@@ -25,6 +26,8 @@ enum Task {
     Test(tests::Test),
     /// The simulation over many seeds.
     Sim(tests::Sim),
+    /// What other people's tools make of us: evidence checked by a COSE library that is not ours.
+    Outsiders(outsiders::Outsiders),
     /// The phone build, compiled for Android and iOS as far as a machine without their kits can.
     Phones(phones::Phones),
     /// The relay's and the device's figures against their goals.
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
+        Task::Outsiders(outsiders) => outsiders.run(),
         Task::Phones(phones) => phones.run(),
         Task::Bench(bench) => bench.run(),
         Task::Faults(faults) => faults.run(),

@@ -42,6 +42,7 @@ impl Test {
             documentation()?;
             licences()?;
             run("cargo", &["xtask", "demo"])?;
+            run("cargo", &["xtask", "outsiders"])?;
             run("cargo", &["xtask", "faults", "--kills", "10"])?;
         }
         println!("✔ cargo xtask test");

@@ -128,14 +128,19 @@ impl Office {
     pub async fn serve(self: &Arc<Self>) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address: SocketAddr = listener.local_addr().expect("an address");
-        let app = axum::Router::new()
+        let app = self.router();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        format!("http://{address}")
+    }
+
+    /// The four addresses.
+    pub fn router(self: &Arc<Self>) -> axum::Router {
+        axum::Router::new()
             .route("/v1/enrol", post(enrol))
             .route("/v1/challenge", post(challenge))
             .route("/v1/token", post(token))
             .route("/v1/sync", get(sync))
-            .with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        format!("http://{address}")
+            .with_state(self.clone())
     }
 }
 

@@ -183,6 +183,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(sync::sync))
         .routes(routes!(office::login))
         .routes(routes!(office::people))
+        .routes(routes!(office::stores))
         .routes(routes!(office::enrolment))
         .routes(routes!(office::account))
         .routes(routes!(commands::command))

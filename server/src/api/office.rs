@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sync_core::command::Command;
-use sync_core::ids::PersonId;
+use sync_core::ids::{PersonId, StoreId};
 use sync_core::policy::model::Power;
 use utoipa::ToSchema;
 
@@ -90,6 +90,23 @@ pub async fn people(State(app): State<Shared>, _: Office) -> Json<Vec<PersonView
             .collect(),
     };
     Json(directory.people.iter().map(view).collect())
+}
+
+/// A store of the company.
+#[derive(Serialize, ToSchema)]
+pub struct StoreView {
+    /// Id.
+    id: String,
+    /// Name.
+    name: String,
+}
+
+/// The stores of the company.
+#[utoipa::path(get, path = "/v1/stores", responses((status = 200, body = Vec<StoreView>), (status = 401, body = Problem)))]
+pub async fn stores(State(app): State<Shared>, _: Office) -> Json<Vec<StoreView>> {
+    let footing = app.relay.footing();
+    let view = |(id, name): (&StoreId, &String)| StoreView { id: id.to_string(), name: name.clone() };
+    Json(footing.directory.stores.iter().map(view).collect())
 }
 
 /// For whom.

@@ -174,6 +174,9 @@ impl Found {
 
     /// Every whole photo and file is what its name says.
     fn blobs(&mut self, folder: &std::path::Path) -> anyhow::Result<()> {
+        if !folder.exists() {
+            return Ok(());
+        }
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             let beside = |ending: &str| path.with_extension(ending).exists();
