@@ -165,3 +165,47 @@ fn a_refusal_names_steps_and_roles_in_the_readers_language() {
     assert_eq!(refused.text(Lang::Zh), "「下单」之前须先完成「评审」。");
     assert_eq!(refused.text(Lang::En), "\"reviewed\" must come before \"placed\".");
 }
+
+#[test]
+fn an_edit_within_the_second_in_which_its_authors_role_began_is_not_from_before_it() {
+    let mut world = shop();
+    let opened = order(&world, "A1");
+    world.perform("D01", opened).unwrap();
+    world.heal();
+    // The second of the grant is the second of the edit; the grant comes half a second into it.
+    world.pass(1_500 - world.time_ms.rem_euclid(1_000) - 1_000);
+    let person = PersonId::staffed(world.company(), "D03");
+    world.office(Command::AddPerson("D03".into(), "新员工".into()));
+    let store = Some(StoreId::named(world.company(), "城东店"));
+    world.equip("D03", person);
+    let granted = world.time_ms + 1_000;
+    world.office(Command::GrantRole(person, "sales".parse().unwrap(), store, granted));
+    world.heal();
+    let doc = DocId::numbered(world.company(), DocKind::Order, "A1");
+    let now = world.now(0);
+    assert_eq!(world.time_ms.div_euclid(1_000), granted.div_euclid(1_000));
+    let device = &mut world.sites.get_mut("D03").unwrap().device;
+    device.perform(Command::Note(doc, "刚到岗".into()), &now).unwrap();
+    world.heal();
+    let state = world.sites["D03"].device.sync_view().unwrap();
+    assert_eq!((state.unsent, state.held), (0, 0));
+}
+
+#[test]
+fn a_document_that_is_sent_as_it_is_now_comes_after_the_devices_that_signed_in_it() {
+    let mut world = shop();
+    // Opened before the second device was enrolled, and spoken in by it afterwards.
+    let opened = order(&world, "A1");
+    world.office(opened);
+    world.join("D02", "sales", Some("城东店"));
+    world.connect("D02");
+    world.run("D02", None);
+    let doc = DocId::numbered(world.company(), DocKind::Order, "A1");
+    world.perform("D02", Command::Contact(doc, "phone".into(), "约周六".into(), Vec::new())).unwrap();
+    world.connect("D02");
+    world.run("D02", None);
+    world.connect("D01");
+    world.run("D01", None);
+    let device = &world.sites["D01"].device;
+    assert_eq!(device.verify(doc).unwrap(), 2);
+}

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::process::{built, json, root, run};
 
 /// What is checked by, at these versions.
-const PACKAGES: [&str; 1] = ["pycose==1.1.0"];
+const PACKAGES: [&str; 2] = ["pycose==1.1.0", "cbor2==5.6.5"];
 
 /// One of the sample's orders.
 const AN_ORDER: &str = "2611120000";

@@ -108,7 +108,9 @@ impl RelayEnd {
             }
             Frame::Need(need) => {
                 let items = if self.sees(need.doc, now_ms)? { self.relay.whole(need.doc)? } else { vec![] };
-                let items = if items.is_empty() { vec![FeedItem::Forget { doc: need.doc }] } else { items };
+                let mut items =
+                    if items.is_empty() { vec![FeedItem::Forget { doc: need.doc }] } else { items };
+                items.splice(0..0, self.relay.directory_since(self.cursor)?);
                 Ok(vec![Frame::Feed(Feed { items, upto: Position(0), more: !self.is_caught_up() })])
             }
             Frame::Digest(asked) => {

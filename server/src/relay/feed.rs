@@ -5,7 +5,6 @@
 //! their own, so that no cursor can miss them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use sync_core::document::Document;
 use sync_core::ids::{DocId, PersonId, Position};
@@ -90,7 +89,7 @@ impl Relay {
         now_ms: UnixMs,
     ) -> Result<Feed, RelayError> {
         let interests = self.footing().interests(peer.person, now_ms);
-        let mut items = Vec::new();
+        let mut items = self.directory_since(upto)?;
         let mut size = 0;
         let mut taken = 0;
         while taken < left.len() && taken < SNAPSHOTS_MAX && size < ITEMS_BYTES_MAX {
@@ -110,10 +109,7 @@ impl Relay {
 
     /// What is new for a peer after a position; `None` where there is nothing.
     pub fn news(&self, peer: Peer, after: Position, now_ms: UnixMs) -> Result<Option<Fresh>, RelayError> {
-        let mut logged = self.hub.after(after, ENTRIES_MAX);
-        if logged.is_empty() {
-            logged = self.log.read(after, ENTRIES_MAX)?.into_iter().map(Arc::new).collect();
-        }
+        let logged = self.hub.read(&*self.log, after, ENTRIES_MAX)?;
         let Some(last) = logged.last() else { return Ok(None) };
         let mut news = News {
             relay: self,
@@ -121,6 +117,7 @@ impl Relay {
             interests: self.footing().interests(peer.person, now_ms),
             items: Vec::new(),
             whole: BTreeSet::new(),
+            at: after,
             size: 0,
         };
         let mut upto = after;
@@ -134,6 +131,7 @@ impl Relay {
                 }
                 return Ok(Some(Fresh::Moved(moved, entry.position)));
             }
+            news.at = entry.position;
             news.take(entry)?;
             upto = entry.position;
         }
@@ -150,6 +148,8 @@ struct News<'a> {
     items: Vec<FeedItem>,
     /// Documents that went whole into this frame: as they are now, later entries included.
     whole: BTreeSet<DocId>,
+    /// The entry that is being told.
+    at: Position,
     size: usize,
 }
 
@@ -249,6 +249,11 @@ impl News<'_> {
 
     fn send_whole(&mut self, doc: DocId) -> Result<(), RelayError> {
         if self.whole.insert(doc) {
+            if self.whole.insert(DocId::directory(self.relay.company)) {
+                for item in self.relay.directory_since(self.at)? {
+                    self.push(item);
+                }
+            }
             for item in self.relay.whole(doc)? {
                 self.push(item);
             }

@@ -13,7 +13,7 @@ use sync_core::time::UnixMs;
 use sync_core::wire::frames::{Push, Resolution, Verdict, Verdicts};
 
 use super::audience::{self, Tags};
-use super::{Footing, Relay, RelayError};
+use super::{Footing, Relay, RelayError, moments};
 use crate::log::{Batch, Entry, HeldChange, HeldState};
 
 /// Who pushes.
@@ -233,6 +233,12 @@ impl Relay {
             return Ok(BTreeMap::new());
         }
         let doc = stage.id();
+        let mut records = Vec::new();
+        if doc.kind() == DocKind::Directory && gathered.has_admitted() {
+            // What came by itself until now is entered before what is said now.
+            self.moments(now_ms)?;
+            records.push(moments::as_of(now_ms));
+        }
         let first = found.is_none() || is_named_by_others(doc.kind());
         if gathered.moves || (gathered.has_admitted() && first) {
             self.audiences(&stage, now_ms, &mut gathered)?;
@@ -242,7 +248,7 @@ impl Relay {
             entries: gathered.entries,
             heads: (!gathered.admitted.is_empty()).then(|| (doc, stage.heads())),
             held: gathered.held,
-            records: Vec::new(),
+            records,
             at_ms: now_ms,
         };
         let last = self.append(batch)?;

@@ -33,6 +33,8 @@ enum Topic {
 #[derive(Default)]
 pub(super) struct Hub {
     recent: Mutex<Recent>,
+    /// Held by whoever reads the log for the others.
+    reading: Mutex<()>,
     audiences: Mutex<HashMap<DocId, Arc<Tags>>>,
     listeners: Mutex<Listeners>,
 }
@@ -90,8 +92,34 @@ impl Hub {
         Ok(())
     }
 
+    /// Up to `limit` entries that follow a position. Where they are not here, one session reads them from
+    /// the log for all that ask at the same time, as they do in the evening.
+    pub fn read(
+        &self,
+        log: &dyn ChangeLog,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<Logged>>, LogError> {
+        let here = self.after(position, limit);
+        if !here.is_empty() || position >= log.head() {
+            return Ok(here);
+        }
+        let _alone = lock(&self.reading);
+        let here = self.after(position, limit);
+        if !here.is_empty() {
+            return Ok(here);
+        }
+        let read = log.read(position, limit)?;
+        let near = log.head().0 - position.0 <= RECENT_MAX as u64;
+        if !near {
+            return Ok(read.into_iter().map(Arc::new).collect());
+        }
+        lock(&self.recent).extend(read);
+        Ok(self.after(position, limit))
+    }
+
     /// Up to `limit` entries that follow a position without a gap; none where they are not here.
-    pub fn after(&self, position: Position, limit: usize) -> Vec<Arc<Logged>> {
+    fn after(&self, position: Position, limit: usize) -> Vec<Arc<Logged>> {
         let recent = lock(&self.recent);
         let following = recent.entries.range(Position(position.0 + 1)..);
         let numbered = following.zip(position.0 + 1..).take_while(|((at, _), due)| at.0 == *due);
@@ -153,7 +181,9 @@ impl Recent {
     fn extend(&mut self, entries: Vec<Logged>) {
         for logged in entries {
             self.bytes += size(&logged.entry);
-            self.entries.insert(logged.position, Arc::new(logged));
+            if let Some(before) = self.entries.insert(logged.position, Arc::new(logged)) {
+                self.bytes -= size(&before.entry);
+            }
         }
         while self.entries.len() > RECENT_MAX || self.bytes > RECENT_BYTES_MAX {
             let Some((_, oldest)) = self.entries.pop_first() else { return };

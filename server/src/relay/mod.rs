@@ -18,6 +18,7 @@ pub mod office;
 pub mod shelf;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sync_core::directory::{Directory, Rules};
@@ -27,8 +28,9 @@ use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use sync_core::refusal::Refusal;
 use sync_core::time::UnixMs;
+use sync_core::wire::frames::FeedItem;
 
-use crate::log::{Batch, ChangeLog, LogError, Logged};
+use crate::log::{Batch, ChangeLog, Entry, LogError, Logged};
 use compact::Noted;
 use gate::Peer;
 use hub::Hub;
@@ -95,6 +97,8 @@ pub struct Relay {
     shelf: Shelf,
     /// Up to which moment people's interests stand in the log, once that is known.
     as_of: Mutex<Option<UnixMs>>,
+    /// The position of the directory's newest change.
+    directory_at: AtomicU64,
     /// Documents to compact.
     noted: Noted,
     /// Tells sessions what concerns them.
@@ -116,11 +120,14 @@ impl Relay {
             company,
             footing: RwLock::new(Arc::default()),
             as_of: Mutex::new(None),
+            directory_at: AtomicU64::new(0),
             noted: Noted::default(),
             hub: Hub::default(),
         };
         let directory = relay.shelf.read(DocId::directory(company))?;
         relay.set_footing(directory.as_ref())?;
+        let last = relay.log.document(DocId::directory(company))?.map_or(0, |stored| stored.last.0);
+        relay.directory_at.store(last, Ordering::Release);
         Ok(relay)
     }
 
@@ -135,6 +142,11 @@ impl Relay {
         let last = self.log.append(batch)?;
         self.noted.appended(&entries);
         let first = last.0 + 1 - entries.len() as u64;
+        let directory = DocId::directory(self.company);
+        let of_directory = |entry: &Entry| matches!(entry, Entry::Change { doc, .. } if *doc == directory);
+        if let Some((at, _)) = (first..).zip(&entries).filter(|(_, entry)| of_directory(entry)).last() {
+            self.directory_at.fetch_max(at, Ordering::AcqRel);
+        }
         let logged = (first..).zip(entries);
         let logged = logged.map(|(at, entry)| Logged { position: Position(at), at_ms, entry });
         self.hub.appended(&*self.log, logged.collect())?;
@@ -179,6 +191,13 @@ impl Relay {
         }
         *self.footing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(footing);
         Ok(())
+    }
+
+    /// The directory, where it has changed after a position: it goes before a document that is sent as it
+    /// is now, or facts by devices that were enrolled since would be strangers' facts.
+    fn directory_since(&self, position: Position) -> Result<Vec<FeedItem>, RelayError> {
+        let changed = self.directory_at.load(Ordering::Acquire) > position.0;
+        if changed { self.whole(DocId::directory(self.company)) } else { Ok(Vec::new()) }
     }
 
     /// The heads of a document as it stands; `None` where the relay has none.

@@ -49,9 +49,14 @@ impl Relay {
     }
 
     fn enter(&self, entries: Vec<Entry>, now_ms: UnixMs) -> Result<(), RelayError> {
-        let records = vec![(AS_OF.to_vec(), Some(now_ms.to_be_bytes().to_vec()))];
+        let records = vec![as_of(now_ms)];
         self.append(Batch { entries, records, at_ms: now_ms, ..Batch::default() }).map(drop)
     }
+}
+
+/// The record that says so.
+pub(super) fn as_of(now_ms: UnixMs) -> (Vec<u8>, Option<Vec<u8>>) {
+    (AS_OF.to_vec(), Some(now_ms.to_be_bytes().to_vec()))
 }
 
 /// Whether some role or policy begins or ends within these moments.

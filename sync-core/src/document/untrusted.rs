@@ -33,7 +33,8 @@ pub struct Untrusted {
     pub actor: Actor,
     /// The action it belongs to.
     pub command: CommandId,
-    /// When, in Unix milliseconds to the second, by its own word.
+    /// When, by its own word, which knows seconds only: the last Unix millisecond of that one, so that who
+    /// was granted a role and went on within the same second did not act before it.
     pub unix_ms: UnixMs,
     /// What it builds on.
     pub deps: Vec<ChangeHash>,
@@ -83,7 +84,7 @@ impl Untrusted {
             hash: ChangeHash(change.hash().0),
             actor,
             command,
-            unix_ms: expanded.time.saturating_mul(1000),
+            unix_ms: expanded.time.saturating_mul(1000).saturating_add(999),
             deps: expanded.deps.iter().map(|h| ChangeHash(h.0)).collect(),
             edits,
             change,
