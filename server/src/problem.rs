@@ -2,7 +2,7 @@
 //! languages. The only place that knows status codes of errors.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -113,6 +113,11 @@ impl From<LogError> for Problem {
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         Self::new(rejection.status(), "bad_json", "请求内容不是所要的 JSON。", rejection.body_text())
+    }
+}
+impl From<StringRejection> for Problem {
+    fn from(rejection: StringRejection) -> Self {
+        Self::new(rejection.status(), "bad_body", "请求内容无法读取。", rejection.body_text())
     }
 }
 impl From<PathRejection> for Problem {

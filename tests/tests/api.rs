@@ -183,7 +183,7 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
     let code_for = json!({ "number": "M01" }).to_string();
     /// Method, path, token, body; then status and code.
     type Row<'a> = (&'a str, &'a str, Option<&'a str>, &'a str, u16, &'a str);
-    let table: [Row<'_>; 30] = [
+    let table: [Row<'_>; 33] = [
         ("GET", "/v1/people", None, "", 401, "unauthorized"),
         ("GET", "/v1/stores", None, "", 401, "unauthorized"),
         ("GET", "/v1/people", Some("nonsense"), "", 401, "unauthorized"),
@@ -196,6 +196,9 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
         ("POST", "/v1/commands", boss, r#"{"do":"fly"}"#, 422, "bad_json"),
         ("POST", "/v1/commands", boss, unknown_field, 422, "bad_json"),
         ("POST", "/v1/commands", boss, &note(&"长".repeat(10_000)), 413, "bad_json"),
+        ("POST", "/v1/policies", boss, "not = [toml", 422, "policy_invalid"),
+        ("POST", "/v1/policies", boss, &"长".repeat(10_000), 413, "bad_body"),
+        ("POST", "/v1/policies", None, "", 401, "unauthorized"),
         ("DELETE", "/v1/people", boss, "", 405, "method_not_allowed"),
         ("GET", "/v1/commands", boss, "", 405, "method_not_allowed"),
         ("GET", "/v2/people", boss, "", 404, "not_found"),

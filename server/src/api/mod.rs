@@ -95,7 +95,7 @@ impl App {
     pub fn attempt(&self, address: IpAddr, now_ms: UnixMs) -> Result<(), Problem> {
         let mut attempts = lock(&self.attempts);
         attempts.retain(|_, (_, since)| now_ms - *since < 60_000);
-        let (count, _) = attempts.entry(address).or_insert((0, now_ms));
+        let (count, _) = attempts.entry(counted(address)).or_insert((0, now_ms));
         *count += 1;
         if *count > self.config.attempts_per_minute { Err(Problem::too_many()) } else { Ok(()) }
     }
@@ -105,6 +105,14 @@ impl App {
         let found = self.keys.custodial(person).map_err(|e| Problem::internal(&e))?;
         let (zh, en) = ("您没有办公室账号。", "You have no office account.");
         found.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "no_office_account", zh, en))
+    }
+}
+
+/// What attempts are counted by: an IPv4 address, or the /64 that one IPv6 customer holds (RFC 6177).
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address => address,
     }
 }
 
@@ -239,4 +247,18 @@ async fn observe(request: Request, next: axum::middleware::Next) -> Response {
     metrics::counter!("gendan_http_requests_total", "method" => method, "route" => route, "status" => status)
         .increment(1);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_by_what_one_customer_holds() {
+        let counted = |text: &str| counted(text.parse().expect("an address"));
+        assert_eq!(counted("2001:db8:1:2:3::4"), counted("2001:db8:1:2:ffff::"));
+        assert_ne!(counted("2001:db8:1:2::1"), counted("2001:db8:1:3::1"));
+        assert_eq!(counted("::ffff:192.0.2.7"), counted("192.0.2.7"));
+        assert_ne!(counted("192.0.2.7"), counted("192.0.2.8"));
+    }
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::extract::rejection::StringRejection;
 use axum::http::StatusCode;
 use serde::Serialize;
 use sync_core::policy::model::Policy;
@@ -49,8 +50,9 @@ pub async fn current(State(app): State<Shared>, _: Office) -> Json<Vec<PolicyVie
 pub async fn publish(
     State(app): State<Shared>,
     Office(person): Office,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Result<Json<PolicyView>, Problem> {
+    let body = body?;
     let policy = Policy::parse(&body).map_err(|faults| {
         let zh: Vec<String> = faults.iter().map(|f| f.words(sync_core::refusal::Lang::Zh)).collect();
         let en: Vec<String> = faults.iter().map(|f| f.words(sync_core::refusal::Lang::En)).collect();
