@@ -8,6 +8,7 @@ use gendan_server::cli::{Cli, run};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    small_pages();
     match run(Cli::parse()) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -15,4 +16,11 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// With huge pages every thread that allocates a little is given megabytes, all of which the kernel clears.
+/// A kernel that cannot leave them away is no fault.
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_thp_disable(true).unwrap_or_default();
 }

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use sync_core::limits;
 use sync_core::wire::{Arrived, Decoder, Encoder, Frame, codec};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::{Field, Shared, lock};
 use crate::problem::Problem;
@@ -26,6 +26,8 @@ use crate::relay::gate::Peer;
 const SEND_MAX: Duration = Duration::from_secs(30);
 /// How long a session waits for more of what concerns it before it sends that.
 const BURST: Duration = Duration::from_millis(40);
+/// How long at most while its device still has work of its own to say, which goes first.
+const BUSY_BURST: Duration = Duration::from_millis(400);
 /// How often a session looks at how still it has been.
 const BEAT: Duration = Duration::from_secs(5);
 /// Beats without a frame in either direction after which the contexts rest: five to ten seconds.
@@ -69,6 +71,7 @@ pub async fn sync(
             encoder: Encoder::new(),
             decoder: Decoder::new(),
             still: Still::default(),
+            due: None,
         };
         session.run().await;
         metrics::gauge!("gendan_sessions").decrement(1.0);
@@ -83,6 +86,16 @@ struct Session {
     encoder: Encoder,
     decoder: Decoder,
     still: Still,
+    /// When what is new is sent, once there is something.
+    due: Option<Instant>,
+}
+
+/// Done at the moment, or never.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// How long a session has been still, in beats.
@@ -137,7 +150,11 @@ impl Session {
                     Some(Ok(message)) => self.heard(message).await,
                     None | Some(Err(_)) => Err(Over::Gone),
                 },
-                () = listening.woken() => self.woken().await,
+                () = listening.woken() => {
+                    self.woken();
+                    Ok(())
+                }
+                () = until(self.due) => self.feed().await,
                 _ = beats.tick() => self.beat().await,
             };
             if let Err(over) = step {
@@ -213,8 +230,25 @@ impl Session {
         let device = { lock(&self.end).peer().device };
         let reported = { lock(&self.end).reported().clone() };
         lock(&self.app.seen).insert(device, reported);
-        // What a push brings into the log wakes whom it concerns.
-        if pushed { Ok(()) } else { self.feed().await }
+        if !pushed {
+            return self.feed().await;
+        }
+        // What a push brings into the log wakes whom it concerns. With the last of its own work said, a
+        // device waits no longer than others.
+        if !self.is_busy() {
+            self.due = self.due.map(|due| due.min(Instant::now() + BURST));
+        }
+        Ok(())
+    }
+
+    /// What concerns the session comes in bursts: a moment later it goes in one frame.
+    fn woken(&mut self) {
+        let wait = if self.is_busy() { BUSY_BURST } else { BURST };
+        self.due.get_or_insert(Instant::now() + wait);
+    }
+
+    fn is_busy(&self) -> bool {
+        lock(&self.end).reported().unsent > 0
     }
 
     async fn beat(&mut self) -> Result<(), Over> {
@@ -236,14 +270,9 @@ impl Session {
         self.send_message(&message).await
     }
 
-    /// What concerns the session comes in bursts: a moment later it goes in one frame.
-    async fn woken(&mut self) -> Result<(), Over> {
-        tokio::time::sleep(BURST).await;
-        self.feed().await
-    }
-
     /// Sends what is new until there is nothing.
     async fn feed(&mut self) -> Result<(), Over> {
+        self.due = None;
         while let Some(frame) = self.work(RelayEnd::poll).await? {
             self.send_frames(vec![frame]).await?;
         }

@@ -21,6 +21,9 @@ use crate::log::KeptLog;
 use crate::projection::{Place, Projection};
 use crate::relay::Relay;
 
+/// Threads that work for sessions at a time: enough to go on while some wait for the disk, few enough that
+/// what each works on fits memory. What is over waits its turn.
+const WORKERS_MAX: usize = 8;
 /// How late a role or a policy may begin or end for those who are connected.
 const MOMENTS_EVERY: Duration = Duration::from_secs(10);
 
@@ -56,7 +59,10 @@ impl Serve {
             Ask::Evidence { number } => Ok(serde_json::to_value(proof::evidence(&served.relay, &number)?)?),
             Ask::Backup { folder } => keep::back_up(&served.log, &data, &folder),
         })?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .max_blocking_threads(WORKERS_MAX)
+            .enable_all()
+            .build()?;
         let (json, clock) = (context.json, context.clock.clone());
         let place = Place::File(context.data.join("read-model.sqlite"));
         runtime.block_on(async {

@@ -15,6 +15,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -29,6 +30,8 @@ use schema::Found;
 
 /// Entries of the log that one transaction takes.
 const BATCH_ENTRIES: usize = 1_024;
+/// Rows are at most so much later than the log, and what it takes to write them.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Connections to the file: one writes, the others read.
 const CONNECTIONS_MAX: u32 = 4;
 /// What SQLite says of a file that is none of its own (SQLITE_NOTADB).
@@ -141,8 +144,10 @@ impl Projection {
         Ok(at)
     }
 
-    /// Catches up whenever the log's head moves, until its sender is gone. `clock` gives the time in
-    /// Unix milliseconds. Ends with the first error, for the shell to judge.
+    /// Catches up whenever the log's head moves, until its sender is gone: at once where it was quiet, and
+    /// while much comes in at most every [`PAUSE`], so that a document that many write to is folded once
+    /// for all of it. `clock` gives the time in Unix milliseconds. Ends with the first error, for the
+    /// shell to judge.
     pub async fn follow(
         self: Arc<Self>,
         mut changes: watch::Receiver<Position>,
@@ -151,6 +156,7 @@ impl Projection {
         loop {
             changes.borrow_and_update();
             self.catch_up(clock()).await?;
+            tokio::time::sleep(PAUSE).await;
             if changes.changed().await.is_err() {
                 return Ok(());
             }

@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sqlx::query_builder::Separated;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use sync_core::document::Document;
 use sync_core::domain::fields::{Map, Value, parse_money, split_item_key};
 use sync_core::fact::kinds::{AppointmentStatus, Outcome};
 use sync_core::fold::{State, fold};
@@ -22,6 +24,9 @@ use crate::relay::{Footing, Relay, RelayError};
 
 /// The step that counts as placed with the factory (S21).
 const PLACED: &str = "placed";
+/// Cases whose rows go together, and rows that one statement takes: SQLite binds 32,766 values at most.
+const CASES_AT_ONCE: usize = 200;
+const ROWS_AT_ONCE: usize = 1_000;
 
 /// What a piece of the log comes to.
 pub(super) struct Staged {
@@ -59,7 +64,7 @@ struct Texts {
 
 /// Reads at most `limit` entries after a position and folds what they touched; `None` at the log's end.
 pub(super) fn stage(relay: &Relay, after: Position, limit: usize) -> Result<Option<Staged>, RelayError> {
-    let entries = relay.log().read(after, limit)?;
+    let entries = relay.entries(after, limit)?;
     let Some(last) = entries.last() else { return Ok(None) };
     let upto = last.position;
     let mut touched = BTreeMap::new();
@@ -94,20 +99,25 @@ fn cases(
 
 /// What one order or ticket comes to; `None` where only its money facet has arrived so far.
 fn case(relay: &Relay, footing: &Footing, id: DocId, position: Position) -> Result<Option<Case>, RelayError> {
+    let Some(made) = relay.look(id, |doc| case_of(doc, footing, position))? else { return Ok(None) };
+    let (total, paid) = money(relay, footing, id)?;
+    Ok(Some(Case { total, paid, ..made }))
+}
+
+/// One order or ticket without its money.
+fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
     let rules = footing.rules();
-    let Some(doc) = relay.document(id)? else { return Ok(None) };
-    let state = fold(&doc, &rules);
-    let fields = state.content(&doc, Map::Fields);
-    let text = |name: &str| fields.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+    let state = fold(doc, &rules);
+    let fields = state.content(doc, Map::Fields);
+    let text = |name: &str| text_of(&fields, name);
     let mut items: BTreeMap<ItemId, BTreeMap<String, Value>> = BTreeMap::new();
-    for (key, value) in state.content(&doc, Map::Items) {
+    for (key, value) in state.content(doc, Map::Items) {
         if let Some((item, field)) = split_item_key(&key) {
             items.entry(item).or_default().insert(field.to_owned(), value);
         }
     }
-    let (total, paid) = money(relay, footing, id)?;
-    Ok(Some(Case {
-        row: Row::of(&doc, &state, &rules),
+    Case {
+        row: Row::of(doc, &state, &rules),
         position,
         texts: Texts {
             phone: text("phone"),
@@ -118,13 +128,17 @@ fn case(relay: &Relay, footing: &Footing, id: DocId, position: Position) -> Resu
         sealed: state.in_force.is_some(),
         cleared: state.cleared.is_some(),
         placed: state.done(PLACED),
-        total,
-        paid,
+        total: None,
+        paid: None,
         steps: steps(&state),
         step_times: state.steps.iter().map(|s| s.said.at.best().0).collect(),
         appointments: appointments(&state),
         items: items.into_iter().collect(),
-    }))
+    }
+}
+
+fn text_of(fields: &BTreeMap<String, Value>, name: &str) -> String {
+    fields.get(name).and_then(Value::as_text).unwrap_or_default().to_owned()
 }
 
 /// Total or quotation, and the sum of payments in the currency of the first of these.
@@ -205,13 +219,9 @@ pub(super) async fn write(
         }
         let (relay, footing) = (relay.clone(), footing.clone());
         let again = tokio::task::spawn_blocking(move || cases(&relay, &footing, &all)).await;
-        for case in again.map_err(|_| ProjectionError::Interrupted)?? {
-            put(&mut tx, &case).await?;
-        }
+        put(&mut tx, &again.map_err(|_| ProjectionError::Interrupted)??).await?;
     }
-    for case in &staged.cases {
-        put(&mut tx, case).await?;
-    }
+    put(&mut tx, &staged.cases).await?;
     if staged.directory {
         put_directory(&mut tx, &footing).await?;
     }
@@ -241,52 +251,124 @@ async fn put_directory(tx: &mut SqliteConnection, footing: &Footing) -> Result<(
     Ok(())
 }
 
-async fn put(tx: &mut SqliteConnection, case: &Case) -> Result<(), ProjectionError> {
-    let doc = case.row.doc.to_string();
-    let id = put_case(tx, case, &doc).await?;
-    for clear in [
-        "DELETE FROM steps WHERE doc = ?",
-        "DELETE FROM appointments WHERE doc = ?",
-        "DELETE FROM items WHERE doc = ?",
-    ] {
-        sqlx::query(clear).bind(&doc).execute(&mut *tx).await?;
+/// Writes cases, each in place of what stood for it. Rows of a table go together: a statement costs more
+/// than a row does.
+async fn put(tx: &mut SqliteConnection, cases: &[Case]) -> Result<(), ProjectionError> {
+    for cases in cases.chunks(CASES_AT_ONCE) {
+        let docs: Vec<String> = cases.iter().map(|case| case.row.doc.to_string()).collect();
+        let mut ids = Vec::new();
+        for (case, doc) in cases.iter().zip(&docs) {
+            ids.push(put_case(tx, case, doc).await?);
+        }
+        for table in ["steps", "appointments", "items"] {
+            clear(tx, &format!("DELETE FROM {table} WHERE doc IN ("), &docs).await?;
+        }
+        clear(tx, "DELETE FROM search WHERE rowid IN (", &ids).await?;
+        put_steps(tx, cases, &docs).await?;
+        put_appointments(tx, cases, &docs).await?;
+        put_items(tx, cases, &docs).await?;
+        put_search(tx, cases, &ids).await?;
     }
-    for ([fact, step, person, outcome], at_ms) in case.steps.iter().zip(&case.step_times) {
-        let insert = "INSERT INTO steps (doc, fact, step, person, outcome, at_ms) VALUES (?, ?, ?, ?, ?, ?)";
-        let insert = sqlx::query(insert).bind(&doc).bind(fact).bind(step);
-        insert.bind(person).bind(outcome).bind(at_ms).execute(&mut *tx).await?;
-    }
-    for ([appointment, day, person, status], open) in &case.appointments {
-        let insert = "INSERT INTO appointments (doc, appointment, day, person, status, open)
-            VALUES (?, ?, ?, ?, ?, ?)";
-        let insert = sqlx::query(insert).bind(&doc).bind(appointment).bind(day);
-        insert.bind(person).bind(status).bind(open).execute(&mut *tx).await?;
-    }
-    let mut products = vec![case.texts.product.clone()];
-    for (item, fields) in &case.items {
-        let text = |name: &str| fields.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-        let quantity =
-            fields.get("quantity").and_then(|v| if let Value::Int(n) = v { Some(*n) } else { None });
-        products.extend([text("product"), text("model")]);
-        let insert = "INSERT INTO items (doc, item, product, model, material, quantity)
-            VALUES (?, ?, ?, ?, ?, ?)";
-        let insert = sqlx::query(insert).bind(&doc).bind(item.to_string()).bind(text("product"));
-        insert.bind(text("model")).bind(text("material")).bind(quantity).execute(&mut *tx).await?;
-    }
-    products.retain(|p| !p.is_empty());
-    sqlx::query("DELETE FROM search WHERE rowid = ?").bind(id).execute(&mut *tx).await?;
-    sqlx::query(
-        "INSERT INTO search (rowid, number, customer, phone, address, product) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(id)
-    .bind(&case.row.number)
-    .bind(&case.row.customer)
-    .bind(&case.texts.phone)
-    .bind(&case.texts.address)
-    .bind(products.join("\n"))
-    .execute(tx)
-    .await?;
     Ok(())
+}
+
+async fn clear<'a, T>(tx: &mut SqliteConnection, begin: &str, keys: &'a [T]) -> Result<(), ProjectionError>
+where
+    &'a T: sqlx::Encode<'a, Sqlite> + sqlx::Type<Sqlite> + Send,
+{
+    let mut clear = QueryBuilder::new(begin);
+    let mut list = clear.separated(", ");
+    for key in keys {
+        list.push_bind(key);
+    }
+    clear.push(")").build().persistent(false).execute(tx).await?;
+    Ok(())
+}
+
+/// Inserts rows, as many with one statement as SQLite lets us bind.
+async fn insert<'a, R>(
+    tx: &mut SqliteConnection,
+    into: &str,
+    rows: &[R],
+    bind: impl Fn(&mut Separated<'_, 'a, Sqlite, &'static str>, &R),
+) -> Result<(), ProjectionError> {
+    for rows in rows.chunks(ROWS_AT_ONCE) {
+        let mut insert = QueryBuilder::new(format!("INSERT INTO {into} "));
+        insert.push_values(rows, |mut row, values| bind(&mut row, values));
+        insert.build().persistent(false).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn put_steps(
+    tx: &mut SqliteConnection,
+    cases: &[Case],
+    docs: &[String],
+) -> Result<(), ProjectionError> {
+    let mut rows = Vec::new();
+    for (case, doc) in cases.iter().zip(docs) {
+        let steps = case.steps.iter().zip(&case.step_times);
+        rows.extend(steps.map(|(step, at_ms)| (doc, step, *at_ms)));
+    }
+    let into = "steps (doc, fact, step, person, outcome, at_ms)";
+    insert(tx, into, &rows, |row, (doc, [fact, step, person, outcome], at_ms)| {
+        row.push_bind(*doc).push_bind(fact).push_bind(step);
+        row.push_bind(person).push_bind(outcome).push_bind(*at_ms);
+    })
+    .await
+}
+
+async fn put_appointments(
+    tx: &mut SqliteConnection,
+    cases: &[Case],
+    docs: &[String],
+) -> Result<(), ProjectionError> {
+    let mut rows = Vec::new();
+    for (case, doc) in cases.iter().zip(docs) {
+        rows.extend(case.appointments.iter().map(|(texts, open)| (doc, texts, *open)));
+    }
+    let into = "appointments (doc, appointment, day, person, status, open)";
+    insert(tx, into, &rows, |row, (doc, [appointment, day, person, status], open)| {
+        row.push_bind(*doc).push_bind(appointment).push_bind(day);
+        row.push_bind(person).push_bind(status).push_bind(*open);
+    })
+    .await
+}
+
+async fn put_items(
+    tx: &mut SqliteConnection,
+    cases: &[Case],
+    docs: &[String],
+) -> Result<(), ProjectionError> {
+    let mut rows = Vec::new();
+    for (case, doc) in cases.iter().zip(docs) {
+        rows.extend(case.items.iter().map(|(item, fields)| (doc, *item, fields)));
+    }
+    let into = "items (doc, item, product, model, material, quantity)";
+    insert(tx, into, &rows, |row, (doc, item, fields)| {
+        let quantity = match fields.get("quantity") {
+            Some(Value::Int(quantity)) => Some(*quantity),
+            _ => None,
+        };
+        row.push_bind(*doc).push_bind(item.to_string()).push_bind(text_of(fields, "product"));
+        row.push_bind(text_of(fields, "model")).push_bind(text_of(fields, "material")).push_bind(quantity);
+    })
+    .await
+}
+
+async fn put_search(tx: &mut SqliteConnection, cases: &[Case], ids: &[i64]) -> Result<(), ProjectionError> {
+    let products = |case: &Case| {
+        let of_items = case.items.iter().flat_map(|(_, f)| [text_of(f, "product"), text_of(f, "model")]);
+        let all = std::iter::once(case.texts.product.clone()).chain(of_items);
+        all.filter(|product| !product.is_empty()).collect::<Vec<_>>().join("\n")
+    };
+    let rows: Vec<_> = cases.iter().zip(ids).collect();
+    let into = "search (rowid, number, customer, phone, address, product)";
+    insert(tx, into, &rows, |row, (case, id)| {
+        row.push_bind(**id).push_bind(&case.row.number).push_bind(&case.row.customer);
+        row.push_bind(&case.texts.phone).push_bind(&case.texts.address).push_bind(products(case));
+    })
+    .await
 }
 
 async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i64, ProjectionError> {

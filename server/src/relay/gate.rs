@@ -32,6 +32,8 @@ pub(super) struct Gathered {
     pub held: Vec<HeldChange>,
     /// Admitted changes: the index of their entry.
     admitted: Vec<(ChangeHash, usize)>,
+    /// What was held of the document before, whatever became of it.
+    earlier: Vec<HeldChange>,
     /// Whether one of them may change who sees the document.
     moves: bool,
 }
@@ -41,6 +43,13 @@ impl Gathered {
         self.moves |= fact.is_some_and(audience::moves);
         self.admitted.push((change.hash, self.entries.len()));
         self.entries.push(Entry::Change { doc, hash: change.hash, device, bytes: Some(change.bytes) });
+    }
+    /// An action that was held and has now been said again under a new epoch needs no release any more.
+    fn replayed(&mut self, command: CommandId, as_hash: ChangeHash) {
+        let waiting = self.earlier.iter().filter(|held| held.state == HeldState::Waiting);
+        let same = waiting.filter(|held| held.command == Some(command) && held.hash != as_hash);
+        let state = HeldState::Replayed { as_hash };
+        self.held.extend(same.map(|held| HeldChange { state: state.clone(), ..held.clone() }));
     }
     fn has_admitted(&self) -> bool {
         !self.admitted.is_empty()
@@ -53,7 +62,7 @@ impl Relay {
         let doc = push.doc;
         let verdicts = self.shelf.with(doc, |found| {
             let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(doc)));
-            let mut gathered = Gathered::default();
+            let mut gathered = Gathered { earlier: self.tray(doc, false)?, ..Gathered::default() };
             let mut verdicts: Vec<(ChangeHash, Option<Verdict>)> = Vec::new();
             for bytes in push.changes {
                 let change = ChangeBytes { hash: digest(&bytes), bytes: bytes.into() };
@@ -85,15 +94,17 @@ impl Relay {
         gathered: &mut Gathered,
     ) -> Result<Option<Verdict>, RelayError> {
         let doc = stage.document().id();
-        if let Some(position) = self.log.position_of(doc, change.hash)? {
+        // What the document has is in the log, unless it came with this push.
+        let known = stage.document().has(change.hash);
+        if let Some(position) = known.then(|| self.log.position_of(doc, change.hash)).transpose()?.flatten() {
             return Ok(Some(Verdict::Admitted { position }));
         }
-        if gathered.admitted.iter().any(|(hash, _)| *hash == change.hash) {
+        if known && gathered.admitted.iter().any(|(hash, _)| *hash == change.hash) {
             return Ok(None);
         }
-        let earlier = self.log.held_one(doc, change.hash)?;
-        if let Some(earlier) = earlier.filter(|h| h.reason.code != RefusalCode::DependencyMissing) {
-            return Ok(Some(Verdict::Held { refusal: earlier.reason }));
+        let mut earlier = gathered.earlier.iter().filter(|held| held.hash == change.hash);
+        if let Some(earlier) = earlier.find(|held| held.reason.code != RefusalCode::DependencyMissing) {
+            return Ok(Some(Verdict::Held { refusal: earlier.reason.clone() }));
         }
         let footing = self.footing();
         let barred = match self.shut_out(&footing, peer) {
@@ -115,7 +126,7 @@ impl Relay {
         };
         match verdict {
             Ok(admitted) => {
-                self.replayed(doc, admitted.command, change.hash, gathered)?;
+                gathered.replayed(admitted.command, change.hash);
                 let fact = admitted.fact.as_ref().map(|f| &f.payload);
                 gathered.admit(doc, admitted.change, peer.device, fact);
                 Ok(None)
@@ -155,25 +166,13 @@ impl Relay {
         Ok((!inside).then(|| Refusal::new(RefusalCode::OutOfScope)))
     }
 
-    /// An action that was held and has now been said again under a new epoch needs no release any more.
-    fn replayed(
-        &self,
-        doc: DocId,
-        command: CommandId,
-        as_hash: ChangeHash,
-        gathered: &mut Gathered,
-    ) -> Result<(), RelayError> {
-        for held in self.waiting(doc)? {
-            if held.command == Some(command) && held.hash != as_hash {
-                gathered.held.push(HeldChange { state: HeldState::Replayed { as_hash }, ..held });
-            }
-        }
-        Ok(())
-    }
-
     /// What is held of a document and waits for a decision or a dependency.
     pub fn waiting(&self, doc: DocId) -> Result<Vec<HeldChange>, RelayError> {
-        let filter = crate::log::HeldFilter { doc: Some(doc), waiting: true, ..Default::default() };
+        self.tray(doc, true)
+    }
+
+    fn tray(&self, doc: DocId, waiting: bool) -> Result<Vec<HeldChange>, RelayError> {
+        let filter = crate::log::HeldFilter { doc: Some(doc), waiting, ..Default::default() };
         Ok(self.log.held(&filter, None, usize::MAX)?)
     }
 
@@ -186,8 +185,8 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let footing = self.footing();
         let doc = stage.document().id();
-        let mut waiting = self.waiting(doc)?;
-        waiting.retain(|h| h.reason.code == RefusalCode::DependencyMissing);
+        let mut waiting = std::mem::take(&mut gathered.earlier);
+        waiting.retain(|h| h.state == HeldState::Waiting && h.reason.code == RefusalCode::DependencyMissing);
         waiting.retain(|h| !gathered.held.iter().any(|g| g.hash == h.hash));
         loop {
             let before = waiting.len();

@@ -164,6 +164,11 @@ impl Relay {
         Listening { relay: self.clone(), id, woken }
     }
 
+    /// Up to `limit` entries of the log that follow a position; from memory where they are new.
+    pub fn entries(&self, after: Position, limit: usize) -> Result<Vec<Arc<Logged>>, LogError> {
+        self.hub.read(&*self.log, after, limit)
+    }
+
     /// The change log.
     pub fn log(&self) -> &Arc<dyn ChangeLog> {
         &self.log
@@ -211,6 +216,11 @@ impl Relay {
     /// A copy of a document as it stands; `None` where the relay has none.
     pub fn document(&self, doc: DocId) -> Result<Option<Document>, RelayError> {
         self.shelf.read(doc)
+    }
+
+    /// Looks at a document as it stands, while nobody else works on it.
+    pub fn look<T>(&self, doc: DocId, look: impl FnOnce(&Document) -> T) -> Result<Option<T>, RelayError> {
+        self.shelf.with(doc, |found| Ok(found.as_ref().map(look)))
     }
 }
 
