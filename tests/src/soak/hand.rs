@@ -23,7 +23,7 @@ use super::ledger::Ledger;
 use super::work::Worker;
 
 /// Milliseconds between two things that a person does.
-const PAUSE_MS: std::ops::Range<u64> = 200..1_400;
+const PAUSE_MS: std::ops::Range<u64> = 80..600;
 /// Longest sync, in milliseconds.
 const SYNC_MS_MAX: u64 = 120_000;
 /// A sync that is to be cut is given so many milliseconds at most.

@@ -18,9 +18,9 @@ use super::cast::Person;
 use super::ledger::Ledger;
 
 /// Orders under way at once.
-const ORDERS_MAX: usize = 40;
+const ORDERS_MAX: usize = 16;
 /// Tickets under way at once.
-const TICKETS_MAX: usize = 12;
+const TICKETS_MAX: usize = 6;
 /// Looks at a case before it is left as it is: several times what one needs.
 const LOOKS_MAX: u32 = 400;
 /// Bytes of a photo.
