@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use gendan_server::cli::Context;
 use gendan_server::clock::Clock;
+use gendan_server::identity::keys::KeyRing;
 use gendan_server::log::{ChangeLog as _, HeldFilter};
 use sync_core::domain::fields::Map;
+use sync_core::store::{DeviceStore as _, Table};
 
 use crate::faults::process::Place;
 
@@ -21,6 +23,9 @@ pub struct Books {
     pub changes: usize,
     /// Bytes of all documents as Automerge saves them.
     pub live: u64,
+    /// Bytes of all keys and values that the log's store holds: documents, changes not compacted yet, and
+    /// what each admitted change leaves for good (its entry and its place in the indexes).
+    pub records: u64,
     /// Acknowledged and nowhere, in words.
     pub lost: Vec<String>,
 }
@@ -32,9 +37,9 @@ pub struct Books {
 /// Where the store or a document cannot be read.
 pub fn read(place: &Place, ledger: &Ledger) -> anyhow::Result<Books> {
     let context = Context { data: place.relay(), json: false, clock: Clock::system(None) };
+    let mut books = Books { records: records(&context)?, ..Books::default() };
     let company = context.open().context("the relay's store")?;
     let (mut there, mut remarks) = (BTreeSet::new(), BTreeSet::new());
-    let mut books = Books::default();
     for (doc, _) in company.log.documents(None, usize::MAX)? {
         let found = company.relay.document(doc)?.context("the log names a document that is not there")?;
         books.documents += 1;
@@ -61,6 +66,17 @@ pub fn read(place: &Place, ledger: &Ledger) -> anyhow::Result<Books> {
     let gone = marks.into_iter().filter(|mark| !remarks.contains(mark));
     books.lost.extend(gone.map(|mark| format!("the office was told that {mark} is recorded")));
     Ok(books)
+}
+
+/// What the store holds, sealed or not, without what it keeps for itself.
+fn records(context: &Context) -> anyhow::Result<u64> {
+    let store = context.store(&KeyRing::open(&context.data)?)?;
+    let mut sum = 0;
+    for table in Table::ALL {
+        sum +=
+            store.scan(table, b"")?.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+    }
+    Ok(sum)
 }
 
 /// The mark in a remark of the office.

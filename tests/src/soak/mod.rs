@@ -45,7 +45,12 @@ impl Plan {
     }
     /// Milliseconds of work in a slice.
     pub fn slice_ms(&self) -> u64 {
-        if self.minutes <= 1 { 7_000 } else { 60_000 }
+        if self.minutes <= 1 { 7_000 } else { 60_000 - self.quiet_ms() }
+    }
+    /// Milliseconds of a rest before the figures are taken: longer than the relay keeps threads that have
+    /// nothing to do (ten seconds), each of which holds memory of its own.
+    pub fn quiet_ms(&self) -> u64 {
+        if self.minutes <= 1 { 0 } else { 12_000 }
     }
 }
 

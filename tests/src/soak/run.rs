@@ -32,7 +32,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Tally> {
     let watch = Stopwatch::start();
     let (relay, office) = found(&place)?;
     println!("{} devices enrolled after {:.0} s", CAST.len(), watch.seconds());
-    let mut soak = Soak::begin(place, relay, office, plan.seed)?;
+    let mut soak = Soak::begin(place, relay, office, plan)?;
     for slice in 1..=plan.slices() {
         soak.slice(slice, plan)?;
     }
@@ -50,11 +50,13 @@ struct Soak {
     threads: Vec<JoinHandle<()>>,
     restarts: u32,
     samples: Vec<Sample>,
+    /// Of a rest, before the figures are taken.
+    quiet: Duration,
 }
 
 impl Soak {
-    fn begin(place: Place, relay: Relay, office: Office, seed: u64) -> anyhow::Result<Self> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    fn begin(place: Place, relay: Relay, office: Office, plan: &Plan) -> anyhow::Result<Self> {
+        let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
         let mut soak = Self {
             place,
             relay,
@@ -66,6 +68,7 @@ impl Soak {
             threads: Vec::new(),
             restarts: 0,
             samples: Vec::new(),
+            quiet: Duration::from_millis(plan.quiet_ms()),
         };
         for who in &CAST {
             let hand = Hand {
@@ -95,6 +98,7 @@ impl Soak {
     /// Everyone rests, and the figures are taken.
     fn rest(&mut self, slice: u32) -> anyhow::Result<()> {
         self.course.followed(Phase::Rest)?;
+        std::thread::sleep(self.quiet);
         let around = (&self.relay, &self.place, &self.watch);
         let sample = Sample::take((slice, self.restarts), around, &self.ledger)?;
         println!("{sample}");
@@ -178,7 +182,7 @@ impl Soak {
         let rules = [
             judge::memory(&self.samples),
             judge::handles(&self.samples),
-            judge::disk(last.store, books.live),
+            judge::disk(last.store, books.records, books.live),
         ];
         for rule in rules {
             match rule {
