@@ -10,6 +10,9 @@
 //!   The devices' process, with all devices closed, keeps to the same.
 //! - **Disk.** After the last compaction the log's folder takes at most [`DISK_TIMES`] times the records that
 //!   its store holds, and [`DISK_MORE`]: what was written and is not needed any more is given back.
+//! - **The rest** is a matter of yes or no and stands where it is seen: nothing acknowledged is missing
+//!   ([`super::books`]), the relay comes back no further back than it told a device, every device agrees with
+//!   it, nothing of an honest device is held, `gendan check` finds no fault, the relay's log no warning.
 
 use super::figures::{Sample, mb};
 

@@ -159,6 +159,10 @@ impl Soak {
         if !sound || faults > 0 {
             self.ledger.fault(format!("gendan check: {said}"));
         }
+        let log = std::fs::read_to_string(self.place.folder.join("relay.log"))?;
+        if let Some(line) = log.lines().next() {
+            self.ledger.fault(format!("the relay warned {} times, first: {line}", log.lines().count()));
+        }
         let books = books::read(&self.place, &self.ledger)?;
         for lost in books.lost.iter().take(20) {
             println!("lost: {lost}");
