@@ -6,6 +6,7 @@ mod faults;
 mod outsiders;
 mod phones;
 mod process;
+mod soak;
 mod tests;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,8 @@ enum Task {
     Bench(bench::Bench),
     /// Relays and devices killed under load.
     Faults(faults::Faults),
+    /// An hour of ordinary work: memory, handles, disk, and nothing lost.
+    Soak(soak::Soak),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -45,5 +48,6 @@ fn main() -> anyhow::Result<()> {
         Task::Phones(phones) => phones.run(),
         Task::Bench(bench) => bench.run(),
         Task::Faults(faults) => faults.run(),
+        Task::Soak(soak) => soak.run(),
     }
 }

@@ -19,13 +19,20 @@ pub fn built() -> PathBuf {
 }
 
 /// Runs a program in the project's folder; an error where it fails.
+///
+/// What the outer cargo says of xtask is kept from it: some build scripts take that for a change, and the
+/// cryptography with all that stands on it would be built again each time.
 pub fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     println!("▶ {program} {}", arguments.join(" "));
-    let status = Command::new(program)
-        .args(arguments)
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("{program} is not on this machine"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_string_lossy();
+        if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    let status = command.status().with_context(|| format!("{program} is not on this machine"))?;
     if status.success() { Ok(()) } else { bail!("{program} {} failed", arguments.join(" ")) }
 }
 

@@ -11,7 +11,8 @@ use crate::process::{root, run};
 /// Everything that CI checks.
 #[derive(Args)]
 pub struct Test {
-    /// Only the Rust tests, without lints, documentation, bindings, licences, the demo and the kills.
+    /// Only the Rust tests, without lints, documentation, bindings, licences, the demo, the kills and the
+    /// soak's short form.
     #[arg(long)]
     quick: bool,
 }
@@ -44,6 +45,7 @@ impl Test {
             run("cargo", &["xtask", "demo"])?;
             run("cargo", &["xtask", "outsiders"])?;
             run("cargo", &["xtask", "faults", "--kills", "10"])?;
+            run("cargo", &["xtask", "soak", "--minutes", "1"])?;
         }
         println!("✔ cargo xtask test");
         Ok(())

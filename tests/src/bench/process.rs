@@ -68,6 +68,65 @@ pub struct Memory {
     pub peak: f64,
 }
 
+/// A process that the kernel is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched(pub Pid);
+
+impl Watched {
+    /// The process with this number.
+    pub fn new(number: u32) -> Self {
+        // A process id fits in an i32 on Linux (PID_MAX_LIMIT is 2^22).
+        Self(Pid::from_raw(i32::try_from(number).unwrap_or_default()))
+    }
+
+    /// CPU time since its start.
+    pub fn cpu(self) -> anyhow::Result<Duration> {
+        Ok(Duration::from(clock_getcpuclockid(self.0)?.now()?))
+    }
+
+    /// A number of `/proc/PID/status`, with its unit.
+    fn status(self, name: &str) -> anyhow::Result<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let line = status.lines().find_map(|l| l.strip_prefix(name)).context("a field of status")?;
+        Ok(line.trim_start_matches(':').trim().to_owned())
+    }
+
+    /// Its memory.
+    pub fn memory(self) -> anyhow::Result<Memory> {
+        let field = |name: &str| -> anyhow::Result<f64> {
+            let kib: f64 = self.status(name)?.trim_end_matches(" kB").parse()?;
+            Ok(kib * 1_024.0)
+        };
+        Ok(Memory { now: field("VmRSS")?, peak: field("VmHWM")? })
+    }
+
+    /// Its threads.
+    pub fn threads(self) -> anyhow::Result<u32> {
+        Ok(self.status("Threads")?.parse()?)
+    }
+
+    /// Its open handles: files, sockets and pipes.
+    pub fn handles(self) -> anyhow::Result<u32> {
+        let count = std::fs::read_dir(format!("/proc/{}/fd", self.0))?.count();
+        Ok(u32::try_from(count)?)
+    }
+
+    /// Waits until it does nothing any more.
+    pub fn settle(self) -> anyhow::Result<()> {
+        let watch = Stopwatch::start();
+        loop {
+            let before = self.cpu()?;
+            sleep(REST_WINDOW);
+            if self.cpu()?.saturating_sub(before) < REST_CPU {
+                return Ok(());
+            }
+            if watch.elapsed() > PATIENCE {
+                bail!("the relay does not come to rest");
+            }
+        }
+    }
+}
+
 /// A running relay; ended when this goes.
 pub struct RelayProcess {
     child: Child,
@@ -104,25 +163,18 @@ impl RelayProcess {
         bail!("the relay ended before it listened: {}", child.wait()?)
     }
 
-    fn pid(&self) -> Pid {
-        // A process id fits in an i32 on Linux (PID_MAX_LIMIT is 2^22).
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default())
+    fn watched(&self) -> Watched {
+        Watched::new(self.child.id())
     }
 
     /// CPU time since its start.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
-        Ok(Duration::from(clock_getcpuclockid(self.pid())?.now()?))
+        self.watched().cpu()
     }
 
     /// Its memory.
     pub fn memory(&self) -> anyhow::Result<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| -> anyhow::Result<f64> {
-            let line = status.lines().find_map(|l| l.strip_prefix(name)).context("a field of status")?;
-            let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").trim().parse()?;
-            Ok(kib * 1_024.0)
-        };
-        Ok(Memory { now: field("VmRSS")?, peak: field("VmHWM")? })
+        self.watched().memory()
     }
 
     /// From now on the peak is counted anew.
@@ -132,22 +184,12 @@ impl RelayProcess {
 
     /// Waits until it does nothing any more.
     pub fn settle(&self) -> anyhow::Result<()> {
-        let watch = Stopwatch::start();
-        loop {
-            let before = self.cpu()?;
-            sleep(REST_WINDOW);
-            if self.cpu()?.saturating_sub(before) < REST_CPU {
-                return Ok(());
-            }
-            if watch.elapsed() > PATIENCE {
-                bail!("the relay does not come to rest");
-            }
-        }
+        self.watched().settle()
     }
 
     /// Ends it as an operator would, and waits for that.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        kill(self.pid(), Signal::SIGTERM)?;
+        kill(self.watched().0, Signal::SIGTERM)?;
         let watch = Stopwatch::start();
         while watch.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {

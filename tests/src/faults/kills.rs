@@ -16,13 +16,14 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::ledger::{Ledger, missing};
+use super::pace::Pace;
 use super::phone::{Event, Phone};
 use super::process::{Place, Relay, Victim, ask};
 
 const PHONES: usize = 3;
 const PASSWORD: &str = "gendan-faults-2026";
 /// A process is killed within so many milliseconds.
-const MOMENT_MS_MAX: u64 = 400;
+const MOMENT_MS_MAX: u64 = 800;
 /// No step takes longer on the slowest machine.
 const STUCK: Duration = Duration::from_secs(300);
 
@@ -76,6 +77,7 @@ struct Field {
     ledger: Arc<Ledger>,
     rng: ChaCha8Rng,
     running: Vec<Arc<Mutex<Option<Victim>>>>,
+    pace: Arc<Pace>,
     stop: Arc<AtomicBool>,
     rested: Arc<Barrier>,
     events: Receiver<Event>,
@@ -97,6 +99,7 @@ impl Field {
             ledger: Arc::default(),
             rng: ChaCha8Rng::seed_from_u64(rng.random()),
             running: Vec::new(),
+            pace: Arc::default(),
             stop: Arc::default(),
             rested: Arc::new(Barrier::new(PHONES + 1)),
             events,
@@ -161,6 +164,7 @@ impl Field {
             ledger: self.ledger.clone(),
             rng,
             running: Arc::clone(&running),
+            pace: self.pace.clone(),
             stop: self.stop.clone(),
             rested: self.rested.clone(),
             events,
@@ -196,6 +200,7 @@ impl Field {
 
     /// Lets the work go on until a random moment; at least one line more is acknowledged.
     fn moment(&mut self, whom: Option<usize>) -> anyhow::Result<()> {
+        self.pace.full();
         loop {
             match self.events.recv_timeout(STUCK).context("nothing is acknowledged any more")? {
                 Event::Acknowledged { phone } if whom.is_none_or(|w| w == phone) => break,
@@ -247,10 +252,12 @@ impl Field {
             self.moment(Some(victim))?;
             let running = self.running[victim].lock().unwrap_or_else(PoisonError::into_inner).clone();
             running.context("a device that runs")?.kill()?;
+            self.pace.slow();
             self.opened(Some(victim))?;
         } else {
             self.moment(None)?;
             self.relay.victim.kill()?;
+            self.pace.slow();
             self.tally.relays += 1;
             self.check()?;
             let address: SocketAddr = self.relay.address;
@@ -305,6 +312,7 @@ impl Field {
     /// Everyone comes to rest; all replicas agree and the relay's store is whole.
     fn close(mut self) -> anyhow::Result<Tally> {
         self.stop.store(true, Ordering::Release);
+        self.pace.full();
         self.all(|event| matches!(event, Event::AtRest))?;
         self.rested.wait();
         self.all(|event| matches!(event, Event::Ended))?;
@@ -319,6 +327,7 @@ impl Field {
 impl Drop for Field {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
+        self.pace.full();
         for running in &self.running {
             let victim = running.lock().unwrap_or_else(PoisonError::into_inner).take();
             // One that is gone already needs no end.

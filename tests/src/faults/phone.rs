@@ -12,10 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::ledger::{Ledger, missing};
+use super::pace::{Pace, Spent};
 use super::process::{Batch, Place, Victim};
 
 /// Orders that one device opens.
-const ORDERS_MAX: u32 = 8;
+const ORDERS_MAX: u32 = 24;
 /// Lines that a device says before it syncs: an outbox that grows costs more than it tests.
 const UNSENT_MAX: u32 = 8;
 /// The price of what every order is about; it stands in a document of its own, the order's money, which
@@ -61,6 +62,8 @@ pub struct Phone {
     pub rng: ChaCha8Rng,
     /// The process that runs now.
     pub running: Arc<Mutex<Option<Victim>>>,
+    /// How fast it may work.
+    pub pace: Arc<Pace>,
     /// Whether it is to come to an end.
     pub stop: Arc<AtomicBool>,
     /// Everyone is at rest: it may compare itself with the relay.
@@ -133,8 +136,9 @@ impl Phone {
     }
 
     fn load(&mut self, batch: &mut Batch, opened: &mut u32, said: &mut u64) -> anyhow::Result<Run> {
-        let mut unsent = 0;
+        let (mut unsent, mut spent) = (0, Spent::default());
         loop {
+            self.pace.line(&mut spent);
             if self.stop.load(Ordering::Acquire) {
                 return Ok(Run::Stopped);
             }
@@ -142,7 +146,7 @@ impl Phone {
             unsent = if roll < 3 { 0 } else { unsent + 1 };
             let (line, order, mark) = match roll {
                 0..3 => (json!({"do": "sync"}), None, None),
-                3..5 if *opened < ORDERS_MAX => (self.opening(*opened + 1), Some(*opened + 1), None),
+                3 if *opened < ORDERS_MAX => (self.opening(*opened + 1), Some(*opened + 1), None),
                 _ if *opened == 0 => (self.opening(1), Some(1), None),
                 _ => {
                     *said += 1;

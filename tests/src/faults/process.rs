@@ -1,6 +1,7 @@
 //! The programs as processes: `gendan serve`, `gendan-field batch -`, and requests over plain HTTP.
 //!
-//! A process is ended by `SIGKILL` only, also when its handle goes: nothing here lets one tidy up.
+//! A process is ended by `SIGKILL`, also when its handle goes: nothing tidies up unless it is told to
+//! ([`Victim::dismiss`]).
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Longest silence of a relay before a request counts as lost.
@@ -59,6 +62,18 @@ impl Victim {
         let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         child.kill().context("kill")?;
         child.wait().context("wait")?;
+        Ok(())
+    }
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+    /// Ends it as an operator would, by `SIGTERM`, and waits until it is gone.
+    pub fn dismiss(&self) -> anyhow::Result<()> {
+        let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+        let status = child.wait().context("wait")?;
+        ensure!(status.success(), "it ended badly when it was told to end: {status}");
         Ok(())
     }
 }
@@ -112,16 +127,28 @@ pub fn ask(
     token: &str,
     body: &Value,
 ) -> anyhow::Result<(u16, Value)> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(SILENCE_MAX))?;
     let body = body.to_string();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    socket.write_all(head.as_bytes())?;
-    socket.write_all(body.as_bytes())?;
+    let (status, body) = exchange(address, &(head + &body))?;
+    Ok((status, serde_json::from_str(&body).unwrap_or_default()))
+}
+
+/// What the relay answers at an open path, as text.
+pub fn text(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n");
+    let (status, body) = exchange(address, &head)?;
+    ensure!(status == 200, "{path}: {status}");
+    Ok(body)
+}
+
+fn exchange(address: SocketAddr, request: &str) -> anyhow::Result<(u16, String)> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(SILENCE_MAX))?;
+    socket.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -130,7 +157,7 @@ pub fn ask(
     let whole =
         head.to_ascii_lowercase().lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
     ensure!(whole.is_none_or(|length: usize| length == body.len()), "an answer that was cut");
-    Ok((status, serde_json::from_str(body).unwrap_or_default()))
+    Ok((status, body.to_owned()))
 }
 
 /// A `gendan-field batch -` that is asked one line after the other.
