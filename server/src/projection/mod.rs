@@ -31,7 +31,7 @@ use schema::Found;
 /// Entries of the log that one transaction takes.
 const BATCH_ENTRIES: usize = 1_024;
 /// Rows are at most so much later than the log, and what it takes to write them.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_secs(1);
 /// Connections to the file: one writes, the others read.
 const CONNECTIONS_MAX: u32 = 4;
 /// What SQLite says of a file that is none of its own (SQLITE_NOTADB).

@@ -4,7 +4,7 @@
 //! whole, one that was withdrawn is told as `forget`; both are entries of the log with positions of
 //! their own, so that no cursor can miss them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use sync_core::document::Document;
 use sync_core::ids::{DocId, PersonId, Position};
@@ -117,6 +117,7 @@ impl Relay {
             interests: self.footing().interests(peer.person, now_ms),
             items: Vec::new(),
             whole: BTreeSet::new(),
+            seen: HashMap::new(),
             at: after,
             size: 0,
         };
@@ -148,6 +149,8 @@ struct News<'a> {
     items: Vec<FeedItem>,
     /// Documents that went whole into this frame: as they are now, later entries included.
     whole: BTreeSet<DocId>,
+    /// Whether the person sees a document, as was found for an earlier entry.
+    seen: HashMap<DocId, bool>,
     /// The entry that is being told.
     at: Position,
     size: usize,
@@ -219,8 +222,13 @@ impl News<'_> {
         matches!(tag, Tag::Person(person, _) if *person == self.peer.person)
     }
 
-    fn sees(&self, doc: DocId) -> Result<bool, RelayError> {
-        Ok(visible(&*self.relay.hub.audience(&*self.relay.log, doc)?, &self.interests))
+    fn sees(&mut self, doc: DocId) -> Result<bool, RelayError> {
+        if let Some(seen) = self.seen.get(&doc) {
+            return Ok(*seen);
+        }
+        let seen = visible(&*self.relay.hub.audience(&*self.relay.log, doc)?, &self.interests);
+        self.seen.insert(doc, seen);
+        Ok(seen)
     }
 
     fn change(&mut self, doc: DocId, bytes: &[u8]) {
