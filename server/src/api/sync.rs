@@ -269,6 +269,10 @@ impl Session {
                 tracing::error!(%error, "session work failed");
                 Err(Over::Failed("relay_failed", "try again later".into()))
             }
+            // The relay is stopping: work that had not begun does not begin any more.
+            Err(error) if error.is_cancelled() => {
+                Err(Over::Failed("relay_failed", "the relay is stopping; connect again".into()))
+            }
             Err(error) => {
                 tracing::error!(%error, "session work panicked");
                 Err(Over::Failed("relay_failed", "try again later".into()))
