@@ -3,3 +3,4 @@
 pub mod simulation;
 pub mod faults;
 pub mod bench;
+pub mod fuzz;
