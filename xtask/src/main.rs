@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod faults;
+mod fuzz;
 mod outsiders;
 mod phones;
 mod process;
@@ -32,6 +33,8 @@ enum Task {
     Phones(phones::Phones),
     /// The relay's and the device's figures against their goals.
     Bench(bench::Bench),
+    /// Every decoder under libFuzzer, each for a while; needs a nightly compiler.
+    Fuzz(fuzz::Fuzz),
     /// Relays and devices killed under load.
     Faults(faults::Faults),
 }
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Task::Outsiders(outsiders) => outsiders.run(),
         Task::Phones(phones) => phones.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
         Task::Faults(faults) => faults.run(),
     }
 }
