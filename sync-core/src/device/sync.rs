@@ -220,6 +220,9 @@ impl<S: DeviceStore> Device<S> {
 
     fn snapshot(&mut self, doc: DocId, bytes: &[u8]) -> Result<(), DeviceError> {
         let mut fresh = Document::load(doc, bytes)?;
+        if fresh.is_blank() {
+            return Err(broken("blank_snapshot", "a document in which nothing was said"));
+        }
         let is_directory = doc == DocId::directory(self.me.company);
         if is_directory {
             let directory = crate::directory::Directory::read(&fresh);
