@@ -198,7 +198,7 @@ impl Hostile {
 
     fn verdict(&mut self) -> Verdict {
         let codes = RefusalCode::ALL;
-        let refusal = Refusal::new(self.pick(&codes)).with("reason", "sequence_used");
+        let refusal = Refusal::new(self.pick(codes)).with("reason", "sequence_used");
         match self.rng.random_range(0..3) {
             0 => Verdict::Admitted { position: Position(self.rng.random()) },
             _ => Verdict::Held { refusal },

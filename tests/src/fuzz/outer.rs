@@ -139,13 +139,13 @@ fn wish(phone: &FieldClient, text: &mut impl FnMut() -> String, number: u64) {
         items: vec![text()],
         values: [(text(), text())].into(),
         evidence: vec![proof(text, number)],
-        appointment: Some(text()).filter(|_| number % 2 == 0),
+        appointment: Some(text()).filter(|_| number.is_multiple_of(2)),
         signature: Some(SignatureWish { signer: text(), strokes: vec![Stroke { points }] }),
         note: Some(text()),
         ..StepWish::default()
     };
     // One of them for each input, or the store would be all that is tested.
-    let doc = if number % 3 == 0 { text() } else { "A1".to_owned() };
+    let doc = if number.is_multiple_of(3) { text() } else { "A1".to_owned() };
     let told = match (number >> 8) % 10 {
         0 => phone.open_order(order).err(),
         1 => phone.open_ticket(ticket).err(),

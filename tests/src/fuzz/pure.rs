@@ -203,11 +203,10 @@ pub fn fact(bytes: &[u8]) {
             assert_eq!(Fact::read(&signed).as_ref().map(|f| &f.payload), Ok(&fact.payload));
         });
     }
-    if let Some((kind, rest)) = bytes.split_first_chunk::<2>() {
-        if let Ok(payload) = Payload::from_cbor(u16::from_be_bytes(*kind), rest) {
-            let cbor = payload.to_cbor();
-            assert_eq!(Payload::from_cbor(payload.number(), &cbor).as_ref().ok(), Some(&payload));
-        }
+    let Some((kind, rest)) = bytes.split_first_chunk::<2>() else { return };
+    if let Ok(payload) = Payload::from_cbor(u16::from_be_bytes(*kind), rest) {
+        let cbor = payload.to_cbor();
+        assert_eq!(Payload::from_cbor(payload.number(), &cbor).as_ref().ok(), Some(&payload));
     }
 }
 

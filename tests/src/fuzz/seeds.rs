@@ -157,11 +157,10 @@ fn documents(company: &Company, put: &mut Put<'_>) {
         order.write(actor, CommandId::from_bytes([51; 16]), NOW_MS, &edits).expect("it says something");
     put("change", "edits", [&[0], &edited.bytes[..]].concat());
     put("change", "edits-body", [&[1], body(&edited.bytes)].concat());
-    let docs = [(0u8, &order), (5, &company.directory_doc)];
-    for (_, doc) in docs {
+    for doc in [&order, &company.directory_doc] {
         let kind = DocKind::ALL.iter().position(|kind| *kind == doc.id().kind()).expect("a kind");
         let kind = u8::try_from(kind).expect("a handful of kinds");
-        put("snapshot", &format!("{}", doc.id().kind().name()), [&[kind], &doc.save()[..]].concat());
+        put("snapshot", doc.id().kind().name(), [&[kind], &doc.save()[..]].concat());
         let whole = doc.save();
         put("snapshot", &format!("{}-body", doc.id().kind().name()), [&[kind | 128], body(&whole)].concat());
     }
