@@ -29,6 +29,8 @@ use crate::views::SyncState;
 pub const ANSWER_MS_MAX: u64 = 30_000;
 /// How often a loop that a disagreement keeps repairing asks again before it gives up.
 const ASKS_MAX: u32 = 4;
+/// Values of the store that are read between two looks at other work.
+const AUDIT_VALUES: usize = 256;
 /// What the device calls itself.
 const APP: &str = concat!("gendan-field/", env!("CARGO_PKG_VERSION"));
 
@@ -75,6 +77,8 @@ pub struct Site {
     /// Something new stands in the outbox.
     pub news: Notify,
     running: tokio::sync::Mutex<()>,
+    /// The store was read whole since it was opened.
+    audited: AtomicBool,
 }
 
 impl Site {
@@ -86,6 +90,7 @@ impl Site {
             transport,
             news: Notify::new(),
             running: tokio::sync::Mutex::new(()),
+            audited: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +119,16 @@ impl Site {
             device.unlocked(now)?;
             work(device, now)
         })
+    }
+
+    /// Checks the whole store once, slice by slice: before anything is synced from or into it.
+    async fn audit(&self) -> Result<(), FieldError> {
+        while !self.audited.load(Ordering::Relaxed) {
+            let audited = self.with(|device, _| device.audit_step(AUDIT_VALUES))?;
+            self.audited.store(audited.whole, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     fn wiped(&self) -> FieldError {
@@ -312,6 +327,7 @@ struct Taken {
 pub async fn run_session(site: &Site, course: &Course) -> Result<Ran, FieldError> {
     let _running = site.running.try_lock().map_err(|_| FieldError::busy())?;
     let deadline = Deadline::after(course.limit_ms);
+    site.audit().await?;
     let relay = site.with(|d, _| Ok(d.identity().relay.clone()))?;
     let token = token(site, &relay, deadline).await?;
     let url = format!("{}/v1/sync", relay.replacen("http", "ws", 1));

@@ -24,7 +24,7 @@ use crate::ids::{BlobHash, CommandId, CompanyId, DeviceId, DocId, DocKind, Perso
 use crate::limits;
 use crate::policy::model::Policy;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::store::{Batch, DeviceStore, StoreError, Table};
+use crate::store::{Audited, Batch, DeviceStore, StoreError, Table};
 use crate::time::{Now, UnixMs};
 use crate::view::case::{CaseView, Look, case};
 use crate::view::row::Row;
@@ -371,6 +371,11 @@ impl<S: DeviceStore> Device<S> {
             digest.add(row.doc, &row.heads);
         }
         Ok(digest)
+    }
+
+    /// Reads and checks further values of the store; see [`DeviceStore::audit_step`].
+    pub fn audit_step(&self, values_max: usize) -> Result<Audited, DeviceError> {
+        Ok(self.shelf.store.audit_step(values_max)?)
     }
 
     /// Checks every signature of a document here; the number of facts that hold.

@@ -288,6 +288,21 @@ impl Anchor {
 }
 
 #[cfg(test)]
+impl CommitRecord {
+    /// As layout 1 wrote it.
+    pub(super) fn first_layout(self) -> Vec<u8> {
+        self.to_bytes()[..FIRST_RECORD_BYTES].to_vec()
+    }
+}
+/// The anchor file of layout 1.
+#[cfg(test)]
+pub(super) fn first_file(record: &[u8], sealer: &mut Sealer) -> Vec<u8> {
+    let mut bytes = header(1).to_vec();
+    bytes.extend(sealer.seal(SEAL_NAME, record));
+    bytes
+}
+
+#[cfg(test)]
 mod tests {
     use rand_core::SeedableRng as _;
 

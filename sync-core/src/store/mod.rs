@@ -24,6 +24,8 @@ mod damage;
 mod files;
 mod folder;
 mod memory;
+#[cfg(test)]
+mod opened;
 mod sealed;
 mod sled;
 #[cfg(any(test, feature = "conformance"))]
@@ -217,7 +219,7 @@ pub trait DeviceStore: Send {
     /// nothing outside memory has nothing to check, and says so by this default.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] with what is wrong; the pass is then over.
+    /// [`StoreError::Corrupt`] with what is wrong; from then on every other call fails with it too.
     fn audit_step(&self, _values_max: usize) -> Result<Audited, StoreError> {
         Ok(Audited { values: 0, whole: true })
     }

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rand_core::CryptoRng;
 
@@ -67,6 +67,8 @@ pub struct SledStore {
     /// Where the store stands: what the anchor says.
     mark: Mark,
     audit: Mutex<Audit>,
+    /// What an audit found: from then on every call says so.
+    damage: OnceLock<String>,
     /// A write failed midway: what memory shows and what is durable may differ.
     broken: bool,
 }
@@ -137,6 +139,23 @@ impl SledStore {
     /// [`StoreError::Full`] likewise; the store can be used on.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         self.compact_watched(&mut |_| {})
+    }
+
+    /// [`SledStore::compact`] where it [is worth it](SledStore::is_wasteful) and there is room for it. Says
+    /// whether it was done.
+    ///
+    /// # Errors
+    /// As both.
+    pub fn compact_if_wasteful(&mut self) -> Result<bool, StoreError> {
+        if !self.is_wasteful()? {
+            return Ok(false);
+        }
+        match self.compact() {
+            Ok(()) => Ok(true),
+            // Room is short, which is no reason to work on less.
+            Err(StoreError::Full) if !self.broken => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// [`SledStore::compact`], telling each stage when it is durable.
@@ -217,10 +236,14 @@ impl SledStore {
     }
 
     fn of(data: Data, folder: Folder, sealer: Sealer, mark: Mark) -> Self {
-        Self { data: Some(data), folder, sealer, mark, audit: Mutex::default(), broken: false }
+        let (audit, damage) = (Mutex::default(), OnceLock::new());
+        Self { data: Some(data), folder, sealer, mark, audit, damage, broken: false }
     }
 
     fn data(&self) -> Result<&Data, StoreError> {
+        if let Some(what) = self.damage.get() {
+            return Err(corrupt(what));
+        }
         match &self.data {
             Some(data) if !self.broken => Ok(data),
             _ => Err(StoreError::Unavailable("a write failed before".to_owned())),
@@ -337,21 +360,26 @@ impl DeviceStore for SledStore {
         self.broken = true;
         self.data = None;
         let (data, mark) = make(&mut self.folder, &mut self.sealer)?;
-        (self.data, self.mark, self.audit) = (Some(data), mark, Mutex::default());
+        (self.data, self.mark) = (Some(data), mark);
+        (self.audit, self.damage) = (Mutex::default(), OnceLock::new());
         self.broken = false;
         Ok(())
     }
     fn audit_step(&self, values_max: usize) -> Result<Audited, StoreError> {
         let data = self.data()?;
         let mut audit = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
-        self.noted(audit.step(data, &self.sealer, &self.mark.record, values_max))
+        let audited = self.noted(audit.step(data, &self.sealer, &self.mark.record, values_max));
+        if let Err(StoreError::Corrupt { what, .. }) = &audited {
+            self.damage.get_or_init(|| what.clone());
+        }
+        audited
     }
     fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.folder.bytes().map_err(|e| unusable(&e))
     }
 }
 
-fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
+pub(super) fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
     let mut full = Vec::with_capacity(1 + key.len());
     full.push(table.number());
     full.extend_from_slice(key);
@@ -381,7 +409,7 @@ fn write_own(data: &Data, record: &CommitRecord, sealer: &mut Sealer) -> Result<
 }
 
 /// Whether the files are what the anchor says they were, and whole in what sled will replay.
-fn is_plain(folder: &Folder, anchor: &Anchor) -> Result<bool, StoreError> {
+pub(super) fn is_plain(folder: &Folder, anchor: &Anchor) -> Result<bool, StoreError> {
     let Anchor::Mark { mark, both: true, .. } = anchor else { return Ok(false) };
     if folder.is_doubted() {
         return Ok(false);
@@ -438,4 +466,29 @@ fn salvage(data: &Data, sealer: &mut Sealer) -> Result<CommitRecord, StoreError>
     let record = CommitRecord { tally: audit::salvage(data, sealer)?, ..last };
     write_own(data, &record, sealer)?;
     Ok(record)
+}
+
+#[cfg(test)]
+impl SledStore {
+    /// Changes the data behind the store's back; its files then look as the anchor says.
+    pub(super) fn meddle(&mut self, work: impl FnOnce(&::sled::Db)) {
+        work(&self.data.as_ref().unwrap().db);
+    }
+}
+
+/// Makes the store in a folder one of layout 1.
+#[cfg(test)]
+pub(super) fn age(path: &Path, key: &StoreKey) {
+    use rand_core::SeedableRng as _;
+    let mut sealer = Sealer::new(key, rand_chacha::ChaCha20Rng::seed_from_u64(77));
+    let folder = Folder::lock(path).unwrap();
+    let data = Data::open(&folder.data(), SEGMENT_BYTES).unwrap();
+    let record = stored_record(&data, &sealer).unwrap().unwrap();
+    write_own(&data, &record, &mut sealer).unwrap();
+    let first = record.first_layout();
+    let mut batch = ::sled::Batch::default();
+    batch.insert(LAYOUT_KEY, &1u16.to_be_bytes());
+    batch.insert(RECORD_KEY, sealer.seal(RECORD_KEY, &first));
+    data.apply(batch).unwrap();
+    fs::write(path.join("anchor"), anchor::first_file(&first, &mut sealer)).unwrap();
 }

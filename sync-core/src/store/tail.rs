@@ -58,17 +58,26 @@ pub(super) fn is_whole(data: &Path, snapshot: u64, segment: usize) -> io::Result
     Ok(missing.is_empty())
 }
 
-/// Offsets of the segments from `from` on, by sequence number; nothing where a header does not read.
+/// Offsets of the segments from `from` on, by sequence number; nothing where a header does not read. sled
+/// fills a segment with zeroes when it gives it up, so one of zeroes only is none.
 fn headers(log: &mut File, from: u64, segment: usize) -> io::Result<Option<BTreeMap<u64, u64>>> {
     let bytes = log.metadata()?.len();
     let mut found = BTreeMap::new();
     let mut header = [0; SEGMENT_HEADER];
+    let mut whole = Vec::new();
     for offset in (0..bytes).step_by(segment) {
         if bytes - offset < SEGMENT_HEADER as u64 {
             return Ok(None);
         }
         log.seek(SeekFrom::Start(offset))?;
         log.read_exact(&mut header)?;
+        if header == [0; SEGMENT_HEADER] {
+            whole.clear();
+            log.by_ref().take((segment - SEGMENT_HEADER) as u64).read_to_end(&mut whole)?;
+            if whole.iter().all(|byte| *byte == 0) {
+                continue;
+            }
+        }
         if crc32fast::hash(&header[4..]) != number(&header[..4]) as u32 ^ u32::MAX {
             return Ok(None);
         }
@@ -198,7 +207,7 @@ mod tests {
     #[test]
     fn foreign_bytes_are_no_whole_tail_and_do_no_harm() {
         let folder = tempfile::tempdir().unwrap();
-        for bytes in [vec![0u8; 5000], vec![0xff; 5000], vec![7; 19]] {
+        for bytes in [vec![0xff; 5000], vec![7; 19], [vec![0; 2000], vec![1; 10]].concat()] {
             fs::write(folder.path().join("db"), bytes).unwrap();
             assert!(!is_whole(folder.path(), u64::MAX, 1024).unwrap());
         }
