@@ -16,6 +16,9 @@ use super::anchor::{CommitRecord, Tally, corrupt};
 use super::files::{Data, OWN, contained};
 use super::sealed::Sealer;
 
+/// Values between two cares for sled's cache.
+const COOL_EVERY: usize = 64;
+
 /// How far an audit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audited {
@@ -88,6 +91,9 @@ impl Audit {
             }
             self.seen.add(&key, &value);
             count += 1;
+            if count.is_multiple_of(COOL_EVERY) {
+                data.cool(&key)?;
+            }
             last = Some(key);
         }
         self.read += count as u64;

@@ -4,10 +4,13 @@
 //! [`Data::sync`], which makes durable what sled only says is: its `flush` uses `sync_file_range`, which
 //! leaves the disk's own cache out, and large pages stand in files that it never syncs.
 //!
-//! The settings. sled writes a page, some 8 to 20 neighbouring values, as one message, and what is larger
-//! than a quarter of a segment into a file of its own, which costs two syncs more; [`SEGMENT_BYTES`] keeps
-//! the pages of documents below that. Its cache counts what pages took on disk; a process needs about
-//! twice [`CACHE_BYTES`] for it.
+//! The settings, as measured (figures in `docs/performance.md`):
+//! - sled writes a page, some 8 to 20 neighbouring values, as one message, and what is larger than a quarter
+//!   of a segment into a file of its own. Segments of 2 MB instead of [`SEGMENT_BYTES`] save those files for
+//!   values of 8 KB, and make neither commits nor openings quicker, but compacted stores a third larger;
+//! - [`CACHE_BYTES`] counts pages as they are on disk, a process needs two to three times that. Below it
+//!   comes what [`Data::cool`] is about. Above both, sled keeps some 300 bytes for each page of the store;
+//! - `Mode::LowSpace` is the only one that 0.34 does anything with.
 //!
 //! Invariants: a store keeps the segment size that it was made with; each call into sled is contained, so
 //! the build must keep `panic = "unwind"`.
@@ -31,11 +34,13 @@ use super::tail;
 /// Keys that begin with this byte are the store's own; no table has this number.
 pub(super) const OWN: u8 = 0xff;
 /// Bytes of pages that sled keeps in memory.
-pub(super) const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of one segment of sled's log in a new store: what it reads, writes and reclaims at once.
 pub(super) const SEGMENT_BYTES: u32 = 512 * 1024;
 /// How often to look again, a millisecond apart, while sled's threads let go of a store just closed.
 const RELEASE_TRIES: u32 = 500;
+/// Accesses that sled gathers before it looks at the size of a cache.
+const ACCESSES_NOTED: usize = 64;
 /// A page holds some 20 values at most, and goes to a file of its own above a quarter of a segment: below
 /// this part of a segment no value can bring that about.
 const SMALL_PART: u32 = 128;
@@ -131,6 +136,17 @@ impl Data {
         if bytes as u64 > u64::from(self.segment / SMALL_PART) {
             self.blobs.store(true, Ordering::Relaxed);
         }
+    }
+    /// Lets sled put pages out of its cache that a long walk has brought in. It has 256 caches, and looks at
+    /// the size of one only at every 64th access to its pages; until then all that was read once stays, some
+    /// 16,000 pages. Sixty-four looks at one page make it look there.
+    pub(super) fn cool(&self, key: &[u8]) -> Result<(), StoreError> {
+        contained(|| {
+            for _ in 0..ACCESSES_NOTED {
+                self.db.contains_key(key)?;
+            }
+            Ok(())
+        })
     }
     /// Applies a batch and makes it durable.
     pub(super) fn apply(&self, batch: ::sled::Batch) -> Result<(), StoreError> {

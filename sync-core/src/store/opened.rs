@@ -112,12 +112,12 @@ fn a_sound_store_opens_without_being_read() {
 
 #[test]
 fn what_will_be_replayed_is_looked_at_and_its_damage_told_at_opening() {
-    let folder = lived_in(200, 600);
+    let folder = lived_in(100, 300);
     let whole = everything(&open(copied(folder.path()).path()).unwrap()).unwrap();
     let db = fs::read(folder.path().join("data/db")).unwrap();
     let mut chance = rng(5);
     let mut how = std::collections::BTreeMap::new();
-    for n in 0..60u64 {
+    for n in 0..30u64 {
         let broken = copied(folder.path());
         let mut bytes = db.clone();
         let segment = chance.next_u64() as usize % (bytes.len() / SEGMENT) * SEGMENT;
@@ -138,7 +138,7 @@ fn what_will_be_replayed_is_looked_at_and_its_damage_told_at_opening() {
 fn an_older_part_of_the_log_is_told_by_the_audit_at_the_latest() {
     let folder = lived_in(300, 10);
     let older = fs::read(folder.path().join("data/db")).unwrap();
-    live(&mut open(folder.path()).unwrap(), 310, 700);
+    live(&mut open(folder.path()).unwrap(), 310, 300);
     drop(open(folder.path()).unwrap());
     let whole = everything(&open(folder.path()).unwrap()).unwrap();
     let mut how = std::collections::BTreeMap::new();
