@@ -111,7 +111,7 @@ fn advise(store: &SledStore) -> anyhow::Result<()> {
 /// Reads the whole store beside the work, again and again; ends only when it is damaged. Opening does not
 /// read it all, so this is what finds a value that is silently missing or stale. From the moment it is
 /// found the store refuses every call, so nothing is answered from it, and readiness is gone.
-async fn audit(log: Arc<KeptLog<SledStore>>) -> anyhow::Error {
+async fn audit<S: DeviceStore + Send + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
     let mut ticks = tokio::time::interval(AUDIT_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -186,5 +186,58 @@ async fn stopped() {
     tokio::select! {
         result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
         () = terminated => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_core::store::{Audited, Batch, MemoryStore, Pairs, Table};
+
+    use super::*;
+
+    /// A store in which the third step of an audit finds damage.
+    struct Failing {
+        inner: MemoryStore,
+        steps: std::sync::atomic::AtomicU64,
+    }
+    impl DeviceStore for Failing {
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inner.get(table, key)
+        }
+        fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError> {
+            self.inner.scan(table, prefix)
+        }
+        fn scan_after(
+            &self,
+            table: Table,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Pairs, StoreError> {
+            self.inner.scan_after(table, prefix, after, limit)
+        }
+        fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+            self.inner.commit(batch)
+        }
+        fn erase(&mut self) -> Result<(), StoreError> {
+            self.inner.erase()
+        }
+        fn audit_step(&self, _: usize) -> Result<Audited, StoreError> {
+            match self.steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                values @ 0..2 => Ok(Audited { values, whole: false }),
+                _ => Err(StoreError::Corrupt { what: "values are missing".into(), remedy: "restore" }),
+            }
+        }
+        fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+            self.inner.bytes_on_disk()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_audit_that_finds_damage_ends_the_relay_with_the_message() {
+        let store = Failing { inner: MemoryStore::new(), steps: Default::default() };
+        let ended = audit(Arc::new(KeptLog::open(store, 1).unwrap())).await;
+        let words = format!("{ended:#}");
+        assert!(words.contains("audit of the store found damage: the store is damaged: values are missing"));
     }
 }

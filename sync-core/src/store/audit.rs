@@ -13,11 +13,8 @@ use std::ops::Bound;
 
 use super::StoreError;
 use super::anchor::{CommitRecord, Tally, corrupt};
-use super::files::{Data, OWN, contained};
+use super::files::{COOL_EVERY, Data, OWN, contained};
 use super::sealed::Sealer;
-
-/// Values between two cares for sled's cache.
-const COOL_EVERY: usize = 64;
 
 /// How far an audit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +88,7 @@ impl Audit {
             }
             self.seen.add(&key, &value);
             count += 1;
-            if count.is_multiple_of(COOL_EVERY) {
+            if (count as u64).is_multiple_of(COOL_EVERY) {
                 data.cool(&key)?;
             }
             last = Some(key);

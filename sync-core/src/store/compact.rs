@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::StoreError;
 use super::anchor::{CommitRecord, Tally, corrupt};
-use super::files::{Data, OWN, contained};
+use super::files::{COOL_EVERY, Data, OWN, contained};
 
 /// Bytes that are written as one batch.
 const PORTION_BYTES: usize = 256 * 1024;
@@ -42,15 +42,21 @@ pub(super) fn rewrite(
     let target = Data::open(draft, segment)?;
     let mut tally = Tally::default();
     let (mut batch, mut bytes) = (::sled::Batch::default(), 0);
+    let mut samples = Vec::new();
     let mut pairs = from.db.range::<&[u8], _>(..&[OWN][..]);
     while let Some((key, value)) = contained(|| pairs.next().transpose())? {
         tally.add(&key, &value);
         target.expects(key.len() + value.len());
         bytes += key.len() + value.len();
+        if tally.count.is_multiple_of(COOL_EVERY) {
+            from.cool(&key)?;
+            samples.push(key.clone());
+        }
         batch.insert(key, value);
         if bytes >= PORTION_BYTES {
             let portion = std::mem::take(&mut batch);
             contained(|| target.db.apply_batch(portion))?;
+            samples.drain(..).try_for_each(|key| target.cool(&key))?;
             bytes = 0;
             at(Stage::Drafted);
         }

@@ -39,6 +39,8 @@ pub(super) const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 pub(super) const SEGMENT_BYTES: u32 = 512 * 1024;
 /// How often to look again, a millisecond apart, while sled's threads let go of a store just closed.
 const RELEASE_TRIES: u32 = 500;
+/// Values that a long walk reads between two calls of [`Data::cool`].
+pub(super) const COOL_EVERY: u64 = 64;
 /// Accesses that sled gathers before it looks at the size of a cache.
 const ACCESSES_NOTED: usize = 64;
 /// A page holds some 20 values at most, and goes to a file of its own above a quarter of a segment: below
