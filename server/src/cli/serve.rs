@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use sync_core::store::DeviceStore;
+use sync_core::store::{DeviceStore, SledStore, StoreError};
 use tracing_subscriber::EnvFilter;
 
 use super::{Company, Context, import, keep, proof};
@@ -17,15 +17,24 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
 use crate::listen;
-use crate::log::KeptLog;
+use crate::log::{ChangeLog as _, KeptLog, LogError};
 use crate::projection::{Place, Projection};
-use crate::relay::Relay;
+use crate::relay::{Relay, RelayError};
 
 /// Threads that work for sessions at a time: enough to go on while some wait for the disk, few enough that
 /// what each works on fits memory. What is over waits its turn.
 const WORKERS_MAX: usize = 8;
 /// How late a role or a policy may begin or end for those who are connected.
 const MOMENTS_EVERY: Duration = Duration::from_secs(10);
+/// The store is written anew beside the work only up to this size of what it holds: some seconds, in which
+/// everyone waits. A larger one at the next start.
+const TIDY_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Values of the store that one step of the audit reads: some milliseconds, while writers wait.
+const AUDIT_VALUES: usize = 256;
+/// How often such a step is made: 100,000 documents take a few minutes, at a fraction of one core.
+const AUDIT_EVERY: Duration = Duration::from_millis(20);
+/// How long after a whole audit the next one begins.
+const AUDIT_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serve devices and the office until stopped (Ctrl-C or SIGTERM).
 ///
@@ -49,6 +58,9 @@ impl Serve {
         quiet_panics();
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
         let company = context.open()?;
+        if company.log.while_alone(SledStore::compact_if_wasteful)? {
+            tracing::info!("the store was written anew, without what was deleted");
+        }
         let blobs = Arc::new(ObjectBlobs::open(&context.data, &config)?);
         let (served, data, clock) = (company.clone(), context.data.clone(), context.clock.clone());
         control::answer(&context.data, move |ask| match ask {
@@ -78,7 +90,7 @@ impl Serve {
                 std::future::pending::<()>().await
             };
             let audited = audit(company.log.clone());
-            tokio::spawn(moments(company.relay.clone(), clock.clone()));
+            tokio::spawn(moments(company.relay.clone(), company.log.clone(), clock.clone()));
             let Company { relay, keys, .. } = company;
             let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
             let serving = listen::serve(router(app), &config, stopped(), move |address| {
@@ -95,6 +107,47 @@ impl Serve {
         })?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Writes the store anew where it has grown far beyond what it holds. Everyone waits meanwhile, so a large
+/// one is left for the next start.
+fn tidy(log: &KeptLog<SledStore>) -> Result<(), StoreError> {
+    let small = log.while_still(|store, _| store.live_bytes() <= TIDY_BYTES_MAX);
+    if small && log.while_alone(SledStore::compact_if_wasteful)? {
+        tracing::info!("the store was written anew, without what was deleted");
+    }
+    Ok(())
+}
+
+/// Reads the whole store beside the work, again and again; ends only when it is damaged. Opening does not
+/// read it all, so this is what finds a value that is silently missing or stale. From the moment it is
+/// found the store refuses every call, so nothing is answered from it, and readiness is gone.
+async fn audit<S: DeviceStore + Send + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
+    let mut ticks = tokio::time::interval(AUDIT_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let log = log.clone();
+        match tokio::task::spawn_blocking(move || log.audit_step(AUDIT_VALUES)).await {
+            Ok(Ok(audited)) if audited.whole => {
+                tracing::info!(values = audited.values, "the store was read whole; nothing is missing");
+                tokio::time::sleep(AUDIT_AGAIN).await;
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error @ LogError::Store(StoreError::Corrupt { .. }))) => {
+                tracing::error!(%error, "the store is damaged; the relay stops");
+                return anyhow::Error::new(error).context("the audit of the store found damage");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the store could not be audited; restart when that is resolved");
+                tokio::time::sleep(AUDIT_AGAIN).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit of the store panicked");
+                tokio::time::sleep(AUDIT_AGAIN).await;
+            }
+        }
     }
 }
 
@@ -118,33 +171,23 @@ fn quiet_panics() {
     }));
 }
 
-/// Sees in the background that every stored value is there. Done only where one is not: a relay whose
-/// store is damaged does not go on.
-async fn audit<S: DeviceStore + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
-    loop {
-        let step = log.clone();
-        match tokio::task::spawn_blocking(move || step.audit_step()).await {
-            Ok(Ok(false)) => {}
-            Ok(Ok(true)) => return std::future::pending().await,
-            Ok(Err(error)) => {
-                tracing::error!(code = error.code(), "the store is damaged");
-                return anyhow::Error::new(error);
-            }
-            Err(error) => return anyhow::Error::new(error),
-        }
-    }
-}
-
-/// Lets roles and policies begin and end at their moment, also while nobody writes anything, and compacts
-/// documents that have come to rest.
-async fn moments(relay: Arc<Relay>, clock: Clock) {
+/// Lets roles and policies begin and end at their moment, also while nobody writes anything, compacts
+/// documents that have come to rest, and the store once nobody has written anything since the last time.
+async fn moments(relay: Arc<Relay>, log: Arc<KeptLog<SledStore>>, clock: Clock) {
     let mut ticks = tokio::time::interval(MOMENTS_EVERY);
+    let mut before = log.head();
     loop {
         ticks.tick().await;
-        let (relay, now_ms) = (relay.clone(), clock.unix_ms());
-        let work = move || relay.moments(now_ms).and_then(|_| relay.compact());
+        let (relay, kept, now_ms) = (relay.clone(), log.clone(), clock.unix_ms());
+        let quiet = std::mem::replace(&mut before, log.head()) == log.head();
+        let work = move || {
+            relay.moments(now_ms)?;
+            relay.compact()?;
+            if quiet { tidy(&kept).map_err(LogError::from)? }
+            Ok::<_, RelayError>(())
+        };
         match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "what is done now and then failed"),
             Err(error) => tracing::error!(%error, "what is done now and then panicked"),
         }
@@ -164,5 +207,58 @@ async fn stopped() {
     tokio::select! {
         result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
         () = terminated => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_core::store::{Audited, Batch, MemoryStore, Pairs, Table};
+
+    use super::*;
+
+    /// A store in which the third step of an audit finds damage.
+    struct Failing {
+        inner: MemoryStore,
+        steps: std::sync::atomic::AtomicU64,
+    }
+    impl DeviceStore for Failing {
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inner.get(table, key)
+        }
+        fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError> {
+            self.inner.scan(table, prefix)
+        }
+        fn scan_after(
+            &self,
+            table: Table,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Pairs, StoreError> {
+            self.inner.scan_after(table, prefix, after, limit)
+        }
+        fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+            self.inner.commit(batch)
+        }
+        fn erase(&mut self) -> Result<(), StoreError> {
+            self.inner.erase()
+        }
+        fn audit_step(&self, _: usize) -> Result<Audited, StoreError> {
+            match self.steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                values @ 0..2 => Ok(Audited { values, whole: false }),
+                _ => Err(StoreError::Corrupt { what: "values are missing".into(), remedy: "restore" }),
+            }
+        }
+        fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+            self.inner.bytes_on_disk()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_audit_that_finds_damage_ends_the_relay_with_the_message() {
+        let store = Failing { inner: MemoryStore::new(), steps: Default::default() };
+        let ended = audit(Arc::new(KeptLog::open(store, 1).unwrap())).await;
+        let words = format!("{ended:#}");
+        assert!(words.contains("audit of the store found damage: the store is damaged: values are missing"));
     }
 }

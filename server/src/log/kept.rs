@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use minicbor::{Decode, Encode};
 use sync_core::ids::{ChangeHash, DocId, Position};
-use sync_core::store::{Batch as Writes, DeviceStore, Pairs, Table};
+use sync_core::store::{Audited, Batch as Writes, DeviceStore, Pairs, Table};
 use sync_core::time::UnixMs;
 
 use super::{
@@ -20,10 +20,10 @@ use super::{
 
 /// Entries that share a key prefix, so that a feed is read by a few scans.
 const BUCKET: u64 = 256;
-/// Values that an audit reads in one step, during which nothing else is served.
-const AUDIT_VALUES: usize = 1_000;
 /// Batches that are made durable together at most.
 const GROUP_MAX: usize = 512;
+/// Held changes that are read at once while looking for those that fit a filter.
+const HELD_PAGE: usize = 256;
 
 const HEAD: &[u8] = b"head";
 const EPOCH: &[u8] = b"epoch";
@@ -139,18 +139,25 @@ impl<S: DeviceStore> KeptLog<S> {
         Ok(store.commit(Writes::new().put(Table::Meta, EPOCH, epoch.to_be_bytes()))?)
     }
 
-    /// Reads some more of the store to see that all of it is there; true once it is through. Other calls
-    /// go on between the steps.
-    pub fn audit_step(&self) -> Result<bool, LogError> {
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(store.audit_step(AUDIT_VALUES)?)
-    }
-
     /// Runs `work` on the store while nothing is written to it, such as a backup.
     pub fn while_still<T>(&self, work: impl FnOnce(&S, Position) -> T) -> T {
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let head = *self.head.read().unwrap_or_else(PoisonError::into_inner);
         work(&store, head)
+    }
+
+    /// Runs `work` on the store while nobody else reads or writes it, such as compaction.
+    pub fn while_alone<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        work(&mut self.store.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads and checks further values of the store, up to `values_max`; writers wait meanwhile, readers do
+    /// not. See [`DeviceStore::audit_step`].
+    ///
+    /// # Errors
+    /// [`LogError::Store`] with what is damaged.
+    pub fn audit_step(&self, values_max: usize) -> Result<Audited, LogError> {
+        self.reading(|store| Ok(store.audit_step(values_max)?))
     }
 
     fn reading<T>(&self, read: impl FnOnce(&S) -> Result<T, LogError>) -> Result<T, LogError> {
@@ -399,10 +406,10 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
     }
 
     fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError> {
-        let stored = self.reading(|store| Ok(store.scan(Table::Meta, b"d/")?))?;
-        let docs = stored.iter().map(|(key, last)| Ok((doc_in(&key[2..])?, position_in(last)?)));
-        let docs: Vec<(DocId, Position)> = docs.collect::<Result<_, LogError>>()?;
-        Ok(docs.into_iter().filter(|(doc, _)| after.is_none_or(|a| *doc > a)).take(limit).collect())
+        let after = after.map(|doc| key(b"d/", &[&doc.to_bytes()]));
+        let stored =
+            self.reading(|store| Ok(store.scan_after(Table::Meta, b"d/", after.as_deref(), limit)?))?;
+        stored.iter().map(|(key, last)| Ok((doc_in(&key[2..])?, position_in(last)?))).collect()
     }
 
     fn compact(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
@@ -415,10 +422,10 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
 
     fn tagged(&self, tag: Tag, after: Option<DocId>, limit: usize) -> Result<Vec<DocId>, LogError> {
         let prefix = tag_key(tag, &[]);
-        let stored = self.reading(|store| Ok(store.scan(Table::Meta, &prefix)?))?;
-        let docs: Vec<DocId> =
-            stored.iter().map(|(key, _)| doc_in(&key[prefix.len()..])).collect::<Result<_, _>>()?;
-        Ok(docs.into_iter().filter(|doc| after.is_none_or(|a| *doc > a)).take(limit).collect())
+        let after = after.map(|doc| tag_key(tag, &doc.to_bytes()));
+        let stored =
+            self.reading(|store| Ok(store.scan_after(Table::Meta, &prefix, after.as_deref(), limit)?))?;
+        stored.iter().map(|(key, _)| doc_in(&key[prefix.len()..])).collect()
     }
 
     fn held(
@@ -428,14 +435,26 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
         limit: usize,
     ) -> Result<Vec<HeldChange>, LogError> {
         let prefix = filter.doc.map(|doc| doc.to_bytes().to_vec()).unwrap_or_default();
-        let stored = self.reading(|store| Ok(store.scan(Table::Held, &prefix)?))?;
-        let held: Vec<HeldChange> = stored.iter().map(|(_, bytes)| read(bytes)).collect::<Result<_, _>>()?;
         let fits = |h: &HeldChange| {
-            filter.device.is_none_or(|d| d == h.device)
-                && (!filter.waiting || h.state == HeldState::Waiting)
-                && after.is_none_or(|a| (h.doc, h.hash) > a)
+            filter.device.is_none_or(|d| d == h.device) && (!filter.waiting || h.state == HeldState::Waiting)
         };
-        Ok(held.into_iter().filter(fits).take(limit).collect())
+        let mut after = after.map(|(doc, hash)| key(&[], &[&doc.to_bytes(), &hash.0]));
+        let mut found = Vec::new();
+        loop {
+            let page = self.reading(|store| {
+                Ok(store.scan_after(Table::Held, &prefix, after.as_deref(), HELD_PAGE)?)
+            })?;
+            for (_, bytes) in &page {
+                let held: HeldChange = read(bytes)?;
+                if found.len() < limit && fits(&held) {
+                    found.push(held);
+                }
+            }
+            if found.len() >= limit || page.len() < HELD_PAGE {
+                return Ok(found);
+            }
+            after = page.last().map(|(key, _)| key.clone());
+        }
     }
 
     fn held_one(&self, doc: DocId, hash: ChangeHash) -> Result<Option<HeldChange>, LogError> {

@@ -57,7 +57,7 @@ impl<S: DeviceStore> Device<S> {
     pub fn connect(&mut self, app: &str, now: &Now) -> Result<Vec<Frame>, DeviceError> {
         // Opening reads only what it needs; before anything is said to be in step, all of it is looked at.
         while !self.audited {
-            self.audited = self.shelf.store.audit_step(AUDIT_VALUES)?;
+            self.audited = self.shelf.store.audit_step(AUDIT_VALUES)?.whole;
         }
         self.session = Session::default();
         let state = self.sync_view()?;
