@@ -183,7 +183,9 @@ async fn moments(relay: Arc<Relay>, log: Arc<KeptLog<SledStore>>, clock: Clock) 
         let work = move || {
             relay.moments(now_ms)?;
             relay.compact()?;
-            if quiet { tidy(&kept).map_err(LogError::from)? }
+            if quiet {
+                tidy(&kept).map_err(LogError::from)?
+            }
             Ok::<_, RelayError>(())
         };
         match tokio::task::spawn_blocking(work).await {

@@ -263,7 +263,9 @@ impl Anchor {
             return Err(StoreError::NewerLayout { found: layout, known });
         }
         if layout == 1 {
-            let record = sealer.open(SEAL_NAME, rest).and_then(|b| CommitRecord::from_bytes(&b));
+            // Its later form also named the length of the data.
+            let record = sealer.open(SEAL_NAME, rest);
+            let record = record.and_then(|b| CommitRecord::from_bytes(b.get(..FIRST_RECORD_BYTES)?));
             return Ok(record.map_or(Self::Unreadable, Self::First));
         }
         let slot = |n: usize| {

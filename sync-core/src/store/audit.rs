@@ -11,6 +11,8 @@
 
 use std::ops::Bound;
 
+use ::sled::IVec;
+
 use super::StoreError;
 use super::anchor::{CommitRecord, Tally, corrupt};
 use super::files::{COOL_EVERY, Data, OWN, contained};
@@ -35,9 +37,14 @@ pub(super) struct Audit {
 }
 
 impl Audit {
+    /// Whether the pass has read everything up to `key`.
+    pub(super) fn has_passed(&self, key: &[u8]) -> bool {
+        self.after.as_deref().is_some_and(|after| key <= after)
+    }
+
     /// A commit replaces `old` by `new` under `key`.
     pub(super) fn follow(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-        if self.after.as_deref().is_none_or(|after| key > after) {
+        if !self.has_passed(key) {
             return;
         }
         if let Some(old) = old {
@@ -57,8 +64,7 @@ impl Audit {
         values_max: usize,
     ) -> Result<Audited, StoreError> {
         let mut pass = std::mem::take(self);
-        let count = pass.slice(data, sealer, values_max)?;
-        if count == values_max {
+        if !pass.walk(data, values_max, usize::MAX, &mut |key, value| opens(sealer, key, value))? {
             let audited = Audited { values: pass.read, whole: false };
             *self = pass;
             return Ok(audited);
@@ -67,7 +73,8 @@ impl Audit {
         Ok(Audited { values: pass.read, whole: true })
     }
 
-    fn judge(&self, record: &CommitRecord) -> Result<(), StoreError> {
+    /// Whether the values read, and those of the commits since, are exactly those of the record.
+    pub(super) fn judge(&self, record: &CommitRecord) -> Result<(), StoreError> {
         let (here, due) = (self.seen.count, record.tally.count);
         if self.seen.same_values(&record.tally) {
             Ok(())
@@ -76,35 +83,53 @@ impl Audit {
         }
     }
 
-    fn slice(&mut self, data: &Data, sealer: &Sealer, values_max: usize) -> Result<usize, StoreError> {
+    /// Gives `each` up to `values_max` further values, some `bytes_max` in all; true where those were the last.
+    pub(super) fn walk(
+        &mut self,
+        data: &Data,
+        values_max: usize,
+        bytes_max: usize,
+        each: &mut dyn FnMut(&IVec, &IVec) -> Result<(), StoreError>,
+    ) -> Result<bool, StoreError> {
         let from = self.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let mut pairs = data.db.range::<Vec<u8>, _>((from, Bound::Excluded(vec![OWN])));
         let mut last = None;
-        let mut count = 0;
-        while count < values_max {
-            let Some((key, value)) = contained(|| pairs.next().transpose())? else { break };
-            if sealer.open(&key, &value).is_none() {
-                return Err(corrupt("a value does not open under its key"));
-            }
+        let (mut count, mut bytes, mut over) = (0u64, 0, false);
+        while count < values_max as u64 && bytes < bytes_max {
+            let Some((key, value)) = contained(|| pairs.next().transpose())? else {
+                over = true;
+                break;
+            };
+            each(&key, &value)?;
             self.seen.add(&key, &value);
-            count += 1;
-            if (count as u64).is_multiple_of(COOL_EVERY) {
+            (count, bytes) = (count + 1, bytes + key.len() + value.len());
+            if count.is_multiple_of(COOL_EVERY) {
                 data.cool(&key)?;
             }
             last = Some(key);
         }
-        self.read += count as u64;
-        if let Some(key) = last {
+        self.read += count;
+        if over {
+            // From now on every commit is followed.
+            self.after = Some(vec![OWN]);
+        } else if let Some(key) = last {
             self.after = Some(key.to_vec());
         }
-        Ok(count)
+        Ok(over)
+    }
+}
+
+fn opens(sealer: &Sealer, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    match sealer.open(key, value) {
+        Some(_) => Ok(()),
+        None => Err(corrupt("a value does not open under its key")),
     }
 }
 
 /// A whole pass at once: the tally of all values, if they are those of the record.
 pub(super) fn whole(data: &Data, sealer: &Sealer, record: &CommitRecord) -> Result<Tally, StoreError> {
     let mut pass = Audit::default();
-    pass.slice(data, sealer, usize::MAX)?;
+    pass.walk(data, usize::MAX, usize::MAX, &mut |key, value| opens(sealer, key, value))?;
     pass.judge(record)?;
     Ok(pass.seen)
 }

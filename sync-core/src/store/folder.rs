@@ -5,7 +5,7 @@
 //!
 //! Invariants: a commit's mark is written in place over the older of the anchor's two slots, so the newer
 //! one is whole at every moment; every other change of the anchor replaces the file by rename. A folder
-//! under its final name is a complete store; one that is being written ends in `.new`. Nothing is removed
+//! of data is a complete store, unless `draft` stands in it or its name ends in `.new`. Nothing is removed
 //! before the anchor names its successor.
 //!
 //! `unfinished` stands while a store is being made or erased: what lies there then was never promised to
@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use super::anchor::{ANCHOR_BYTES, Anchor, Mark, PAGE_BYTES, unusable};
 use super::sealed::Sealer;
+
+/// Stands in a folder of data that is no complete store yet.
+const DRAFT: &str = "draft";
 
 /// The anchor file, open for writing in place.
 struct Slots {
@@ -70,10 +73,6 @@ impl Folder {
             n => self.path.join(format!("data.{n}")),
         }
     }
-    /// The folder in which a generation is written.
-    pub(super) fn draft_of(&self, generation: u32) -> PathBuf {
-        self.path.join(format!("data.{generation}.new"))
-    }
     fn anchor(&self) -> PathBuf {
         self.path.join("anchor")
     }
@@ -99,7 +98,9 @@ impl Folder {
                 Some(name) if name.starts_with("data.") => name["data.".len()..].parse().ok(),
                 _ => continue,
             };
-            found.push((entry.path(), generation));
+            let path = entry.path();
+            let generation = generation.filter(|_| !path.join(DRAFT).exists());
+            found.push((path, generation));
         }
         Ok(found)
     }
@@ -129,7 +130,7 @@ impl Folder {
     }
 
     /// Reads the anchor, and takes from it which folder holds the data. Where it does not say, that is the
-    /// newest complete one: drafts are renamed only when they are, and then they are what was committed.
+    /// newest complete one: a draft ceases to be one only when all that was committed is in it.
     pub(super) fn read_anchor(&mut self, known: u16, sealer: &Sealer) -> Result<Anchor, StoreError> {
         let anchor = self.look_at_anchor(known, sealer)?;
         self.generation = match &anchor {
@@ -192,6 +193,26 @@ impl Folder {
         Ok(mark)
     }
 
+    /// Makes a folder for the next generation of the data, which counts for nothing until
+    /// [`Folder::finish_draft`]. What an earlier attempt left is removed.
+    pub(super) fn begin_draft(&self) -> io::Result<(u32, PathBuf)> {
+        self.sweep()?;
+        let generation = self.generation + 1;
+        let (new, place) = (self.path.join(format!("data.{generation}.new")), self.data_of(generation));
+        fs::create_dir(&new)?;
+        File::create(new.join(DRAFT))?.sync_all()?;
+        sync_dir(&new)?;
+        fs::rename(new, &place)?;
+        self.sync()?;
+        Ok((generation, place))
+    }
+    /// A draft is complete, and may be named by the anchor.
+    pub(super) fn finish_draft(&self, generation: u32) -> io::Result<()> {
+        let place = self.data_of(generation);
+        fs::remove_file(place.join(DRAFT))?;
+        sync_dir(&place)
+    }
+
     /// Removes folders of data that the anchor does not name: drafts, and what was compacted away. To be
     /// called only when the one it names has been opened.
     pub(super) fn sweep(&self) -> io::Result<()> {
@@ -235,7 +256,7 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         other => other,

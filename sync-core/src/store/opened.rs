@@ -264,30 +264,97 @@ const FOLDER: &str = "GENDAN_TEST_COMPACTED";
 const STAGE: &str = "GENDAN_TEST_STAGE";
 const CHILD: &str = "store::opened::a_child_compacts_until_it_is_stopped";
 
+/// Compacts in small steps with a commit between any two; each stage with the last commit before it.
+fn compact_at_work(store: &mut SledStore, first: u64, at: &mut dyn FnMut(Stage, u64)) -> u64 {
+    for n in first.. {
+        live(store, n, 1);
+        if store.compact_watched(40, &mut |stage| at(stage, n)).unwrap() {
+            return n;
+        }
+    }
+    unreachable!("a compaction ends")
+}
+/// The documents that stand there after [`live`] from 0 up to and with `last`.
+fn documents(last: u64) -> Pairs {
+    let newest = |key: u64| (last - last % 400 + key).checked_sub(if key > last % 400 { 400 } else { 0 });
+    let pair = |key: u64| newest(key).map(|n| (key.to_be_bytes().to_vec(), value(n)));
+    (0..400).filter_map(pair).collect()
+}
+
+#[test]
+fn commits_between_the_steps_of_a_compaction_are_kept() {
+    let folder = lived_in(300, 500);
+    let mut store = open(folder.path()).unwrap();
+    let mut next = 800;
+    for round in 1..4 {
+        let mut stages = std::collections::BTreeSet::new();
+        let last = compact_at_work(&mut store, next, &mut |stage, _| {
+            stages.insert(format!("{stage:?}"));
+        });
+        assert_eq!(stages.len(), 5, "{stages:?}");
+        assert!(last > next + 10, "there were commits in between");
+        assert!(store.scan(Table::Document, b"").unwrap() == documents(last));
+        audit(&store, 100).unwrap();
+        live(&mut store, last + 1, 1);
+        next = last + 2;
+        assert!(folder.path().join(format!("data.{round}/db")).exists());
+    }
+    drop(store);
+    assert!(is_plain(folder.path()), "the next opening reads little");
+    let store = open(folder.path()).unwrap();
+    assert!(store.scan(Table::Document, b"").unwrap() == documents(next - 1));
+}
+
+#[test]
+fn a_compaction_that_was_begun_gives_way_to_erasing_and_closing() {
+    let folder = lived_in(200, 0);
+    for steps in [1, 3, 11, 12] {
+        let mut store = open(folder.path()).unwrap();
+        for _ in 0..steps {
+            store.compact_step(20).unwrap();
+        }
+        drop(store);
+        let store = open(folder.path()).unwrap();
+        assert!(store.scan(Table::Document, b"").unwrap() == documents(199));
+        audit(&store, 100).unwrap();
+    }
+    let mut store = open(folder.path()).unwrap();
+    store.compact_step(20).unwrap();
+    store.erase().unwrap();
+    assert!(everything(&store).unwrap().iter().all(Vec::is_empty));
+    live(&mut store, 0, 30);
+    store.compact().unwrap();
+    assert!(store.scan(Table::Document, b"").unwrap() == documents(29));
+}
+
 /// The child's part; without its folder in the environment it has nothing to do.
 #[test]
 fn a_child_compacts_until_it_is_stopped() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let stop = std::env::var(STAGE).unwrap();
     let mut store = open(Path::new(&folder)).unwrap();
-    store
-        .compact_watched(&mut |stage| {
-            if format!("{stage:?}") == stop {
-                println!("at {stop}");
-                loop {
-                    std::thread::park();
-                }
+    let position = store.get(Table::Meta, b"position").unwrap().unwrap();
+    let next = u64::from_be_bytes(position.try_into().unwrap()) + 1;
+    let mut copied = 0;
+    compact_at_work(&mut store, next, &mut |stage, last| {
+        copied += 1;
+        // In the midst of copying, not at its beginning.
+        if format!("{stage:?}") == stop && (stage != Stage::Drafted || copied == 5) {
+            println!("at {stop} after {last}");
+            loop {
+                std::thread::park();
             }
-        })
-        .unwrap();
+        }
+    });
 }
 
 #[cfg(unix)]
 #[test]
 fn a_compaction_killed_at_any_stage_leaves_the_store_whole() {
     let folder = lived_in(200, 200);
-    for stage in [Stage::Drafted, Stage::Written, Stage::Named, Stage::Switched] {
-        let whole = everything(&open(folder.path()).unwrap()).unwrap();
+    // Its own last commit says how far it is; `live` commits eight at a time.
+    live(&mut open(folder.path()).unwrap(), 400, 1);
+    for stage in [Stage::Drafted, Stage::Written, Stage::Opened, Stage::Finished, Stage::Switched] {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([CHILD, "--exact", "--nocapture"])
             .env(FOLDER, folder.path())
@@ -296,12 +363,13 @@ fn a_compaction_killed_at_any_stage_leaves_the_store_whole() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains(&format!("at {stage:?}"))), "{stage:?}");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let at = format!("at {stage:?} after ");
+        let last = lines.find_map(|line| line.split_once(&at)?.1.parse::<u64>().ok());
         child.kill().unwrap();
         child.wait().unwrap();
         let mut store = open(folder.path()).unwrap();
-        assert!(everything(&store).unwrap() == whole, "{stage:?}");
+        assert!(store.scan(Table::Document, b"").unwrap() == documents(last.unwrap()), "{stage:?}");
         audit(&store, 100).unwrap();
         let folders = folder
             .path()
@@ -309,7 +377,7 @@ fn a_compaction_killed_at_any_stage_leaves_the_store_whole() {
             .unwrap()
             .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with("data"));
         assert_eq!(folders.count(), 1, "what was not taken is removed: {stage:?}");
-        live(&mut store, 1000, 3);
+        live(&mut store, last.unwrap() + 1, 1);
     }
     open(folder.path()).unwrap().compact().unwrap();
 }

@@ -32,7 +32,7 @@ use rand_core::CryptoRng;
 
 use super::anchor::{self, Anchor, CommitRecord, Mark, corrupt, unusable};
 use super::audit::{self, Audit, Audited};
-use super::compact::{Stage, rewrite};
+use super::compact::{Compaction, Stage, Work, joined};
 use super::files::{Data, OWN, SEGMENT_BYTES, contained, segment_in};
 use super::folder::Folder;
 use super::sealed::Sealer;
@@ -47,10 +47,8 @@ const LAYOUT_KEY: &[u8] = &[OWN, b'l'];
 const CHECK_KEY: &[u8] = &[OWN, b'k'];
 const RECORD_KEY: &[u8] = &[OWN, b'r'];
 const CHECK_WORDS: &[u8] = b"gendan device store";
-/// Compaction is worth its time when the files are so many times the live data ...
-const WASTE_FACTOR: u64 = 4;
-/// ... and at least so large: sled needs some segments even for nothing.
-const WASTE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Below this size compaction is not worth its time: sled needs some segments even for nothing.
+const WASTE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// What opening does about a store that lost commits.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,6 +65,9 @@ pub struct SledStore {
     /// Where the store stands: what the anchor says.
     mark: Mark,
     audit: Mutex<Audit>,
+    compaction: Option<Compaction>,
+    /// Bytes on disk after the last compaction since opening.
+    compacted_bytes: u64,
     /// What an audit found: from then on every call says so.
     damage: OnceLock<String>,
     /// A write failed midway: what memory shows and what is durable may differ.
@@ -122,23 +123,40 @@ impl SledStore {
     }
 
     /// Whether the files are so much larger than what they hold that [`SledStore::compact`] is worth it:
-    /// more than 4 times, and more than 64 MiB.
+    /// more than 2½ times, more than 16 MiB, and a quarter more than after the last compaction since opening.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the folder cannot be read.
     pub fn is_wasteful(&self) -> Result<bool, StoreError> {
         let bytes = self.bytes_on_disk()?;
-        Ok(bytes > WASTE_BYTES_MIN && bytes / WASTE_FACTOR > self.live_bytes())
+        let enough = WASTE_BYTES_MIN.max(self.compacted_bytes / 4 * 5);
+        Ok(bytes > enough && bytes / 5 > self.live_bytes() / 2)
     }
 
     /// Writes everything anew into fresh files and removes the old ones. Reads and writes all live data
-    /// once, and needs room for it beside what is there; a kill at any moment leaves the store whole.
+    /// once, and needs room for it beside what is there; a kill at any moment leaves the store whole. One
+    /// that [`SledStore::compact_step`] began is ended.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where not exactly the committed values are there: then nothing is changed.
-    /// [`StoreError::Full`] likewise; the store can be used on.
+    /// [`StoreError::Corrupt`] where not exactly the committed values are there: then nothing is changed, and
+    /// every other call says so too. [`StoreError::Full`]: nothing is changed, and the store can be used on.
     pub fn compact(&mut self) -> Result<(), StoreError> {
-        self.compact_watched(&mut |_| {})
+        while !self.compact_step(usize::MAX)? {
+            if let Some(compaction) = &self.compaction {
+                compaction.wait();
+            }
+        }
+        Ok(())
+    }
+
+    /// Compacts a part: reads and writes up to `values_max` values, and half a megabyte. Everything else may
+    /// go on between the steps. True once the store stands in fresh files and the old ones are gone; the
+    /// next step would begin anew. False also while a thread has to be waited for.
+    ///
+    /// # Errors
+    /// As [`SledStore::compact`]. What was written until then is given up.
+    pub fn compact_step(&mut self, values_max: usize) -> Result<bool, StoreError> {
+        self.compact_watched(values_max, &mut |_| {})
     }
 
     /// [`SledStore::compact`] where it [is worth it](SledStore::is_wasteful) and there is room for it. Says
@@ -158,35 +176,109 @@ impl SledStore {
         }
     }
 
-    /// [`SledStore::compact`], telling each stage when it is durable.
-    pub(super) fn compact_watched(&mut self, at: &mut dyn FnMut(Stage)) -> Result<(), StoreError> {
-        let generation = self.folder.generation() + 1;
-        let (draft, place) = (self.folder.draft_of(generation), self.folder.data_of(generation));
-        // What an attempt left that was cut short.
-        self.folder.sweep().map_err(|e| unusable(&e))?;
-        let data = self.data()?;
-        let written = rewrite(data, &draft, SEGMENT_BYTES, &self.mark.record, at)
-            .and_then(|target| write_own(&target, &self.mark.record, &mut self.sealer));
-        if let Err(error) = written {
-            self.folder.sweep().map_err(|e| unusable(&e))?;
-            return Err(error);
+    /// [`SledStore::compact_step`], telling each stage when it is durable.
+    pub(super) fn compact_watched(
+        &mut self,
+        values_max: usize,
+        at: &mut dyn FnMut(Stage),
+    ) -> Result<bool, StoreError> {
+        self.data()?;
+        let advanced = match self.compaction.take() {
+            Some(compaction) => Ok(compaction),
+            None => Compaction::begin(&self.folder),
+        };
+        match advanced.and_then(|compaction| self.advance(compaction, values_max, at)) {
+            Ok(Some(compaction)) => {
+                self.compaction = Some(compaction);
+                Ok(false)
+            }
+            Ok(None) => {
+                self.compacted_bytes = self.bytes_on_disk()?;
+                Ok(true)
+            }
+            Err(error) => {
+                if !self.broken {
+                    self.folder.sweep().map_err(|e| unusable(&e))?;
+                }
+                self.known(self.noted(Err(error)))
+            }
         }
-        at(Stage::Written);
-        fs::rename(&draft, &place).and_then(|()| self.folder.sync()).map_err(|e| unusable(&e))?;
-        at(Stage::Named);
-        let fresh = Data::open(&place, SEGMENT_BYTES)?;
-        if stored_record(&fresh, &self.sealer)? != Some(self.mark.record) {
-            return Err(corrupt("what was written anew does not read as it was written"));
+    }
+
+    /// One step; nothing where it was the last.
+    fn advance(
+        &mut self,
+        mut compaction: Compaction,
+        values_max: usize,
+        at: &mut dyn FnMut(Stage),
+    ) -> Result<Option<Compaction>, StoreError> {
+        if compaction.is_waiting() {
+            return Ok(Some(compaction));
         }
-        let evidence = fresh.evidence().map_err(|e| unusable(&e))?;
+        match compaction.work.take() {
+            None => {}
+            Some(Work::Copying(target)) => {
+                let over = compaction.copy(self.data()?, &target, values_max)?;
+                at(Stage::Drafted);
+                if !over {
+                    compaction.work = Some(Work::Copying(target));
+                    return Ok(Some(compaction));
+                }
+                compaction.judge(&self.mark.record)?;
+                write_own(&target, &self.mark.record, &mut self.sealer)?;
+                at(Stage::Written);
+                compaction.reopen(target, self.mark.record);
+            }
+            Some(Work::Opening(thread)) => {
+                let fresh = joined(thread)??;
+                at(Stage::Opened);
+                let old = self.folder.data();
+                let data = self.switch(&mut compaction, fresh, at)?;
+                compaction.clear(data, old);
+            }
+            Some(Work::Clearing(thread)) => {
+                joined(thread)?.and_then(|()| self.folder.sync()).map_err(|e| unusable(&e))?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(compaction))
+    }
+
+    /// Goes over to the new data, and gives the old.
+    fn switch(
+        &mut self,
+        compaction: &mut Compaction,
+        fresh: Data,
+        at: &mut dyn FnMut(Stage),
+    ) -> Result<Data, StoreError> {
+        compaction.judge(&self.mark.record)?;
+        compaction.complete(&fresh, stored_record(&fresh, &self.sealer)?)?;
+        write_own(&fresh, &self.mark.record, &mut self.sealer)?;
+        let (generation, evidence) = (compaction.generation, fresh.evidence().map_err(|e| unusable(&e))?);
+        self.folder.finish_draft(generation).map_err(|e| unusable(&e))?;
+        at(Stage::Finished);
         let mark = Mark { generation, segment: SEGMENT_BYTES, evidence, ..self.mark };
         self.broken = true;
-        let mark = self.folder.replace_anchor(LAYOUT, mark, &mut self.sealer).map_err(|e| unusable(&e))?;
+        self.mark = self.folder.replace_anchor(LAYOUT, mark, &mut self.sealer).map_err(|e| unusable(&e))?;
         at(Stage::Switched);
-        (self.mark, self.data) = (mark, Some(fresh));
-        self.folder.sweep().map_err(|e| unusable(&e))?;
         self.broken = false;
-        Ok(())
+        let old = self.data.replace(fresh);
+        old.ok_or_else(|| StoreError::Unavailable("it is being erased".to_owned()))
+    }
+
+    /// Gives up a compaction, and waits for its threads: they hold files open.
+    fn rest(&mut self) {
+        if let Some(compaction) = self.compaction.take() {
+            compaction.wait();
+        }
+    }
+
+    /// Remembers damage for as long as the store is open: from then on every call says so.
+    fn known<T>(&self, found: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Corrupt { what, .. }) = &found {
+            self.damage.get_or_init(|| what.clone());
+        }
+        found
     }
 
     fn open_with(path: &Path, mut sealer: Sealer, loss: Loss) -> Result<Self, StoreError> {
@@ -237,7 +329,8 @@ impl SledStore {
 
     fn of(data: Data, folder: Folder, sealer: Sealer, mark: Mark) -> Self {
         let (audit, damage) = (Mutex::default(), OnceLock::new());
-        Self { data: Some(data), folder, sealer, mark, audit, damage, broken: false }
+        let (compaction, compacted_bytes, broken) = (None, 0, false);
+        Self { data: Some(data), folder, sealer, mark, audit, compaction, compacted_bytes, damage, broken }
     }
 
     fn data(&self) -> Result<&Data, StoreError> {
@@ -299,6 +392,9 @@ impl SledStore {
                 data.expects(key.len() + new.len());
             }
             audit.follow(&key, old.as_deref(), value.as_deref());
+            if let Some(compaction) = &mut self.compaction {
+                compaction.follow(&key, old.as_deref(), value.as_deref());
+            }
             sealed.insert(key, value);
         }
         let record = self.mark.record.next(sealed.iter().map(|(k, v)| (k.as_slice(), v.as_deref())), tally);
@@ -311,9 +407,20 @@ impl SledStore {
             }
         }
         data.apply(batch)?;
+        // A draft that cannot keep up is given up; the commit has not failed, and the next attempt will tell.
+        if self.compaction.as_mut().is_some_and(|compaction| compaction.keep_up().is_err()) {
+            self.compaction = None;
+        }
         let mut mark = Mark { record, ..self.mark };
         mark.evidence.log_bytes = data.log_bytes().map_err(|e| unusable(&e))?;
         self.folder.write_mark(LAYOUT, mark, sealer).map_err(|e| unusable(&e))
+    }
+}
+
+/// What compaction was about is left as it is: the next opening sweeps it.
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.rest();
     }
 }
 
@@ -358,6 +465,7 @@ impl DeviceStore for SledStore {
     }
     fn erase(&mut self) -> Result<(), StoreError> {
         self.broken = true;
+        self.rest();
         self.data = None;
         let (data, mark) = make(&mut self.folder, &mut self.sealer)?;
         (self.data, self.mark) = (Some(data), mark);
@@ -368,11 +476,7 @@ impl DeviceStore for SledStore {
     fn audit_step(&self, values_max: usize) -> Result<Audited, StoreError> {
         let data = self.data()?;
         let mut audit = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
-        let audited = self.noted(audit.step(data, &self.sealer, &self.mark.record, values_max));
-        if let Err(StoreError::Corrupt { what, .. }) = &audited {
-            self.damage.get_or_init(|| what.clone());
-        }
-        audited
+        self.known(self.noted(audit.step(data, &self.sealer, &self.mark.record, values_max)))
     }
     fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.folder.bytes().map_err(|e| unusable(&e))
