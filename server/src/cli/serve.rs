@@ -19,20 +19,22 @@ use crate::control::{self, Ask};
 use crate::listen;
 use crate::log::{ChangeLog as _, KeptLog, LogError};
 use crate::projection::{Place, Projection};
-use crate::relay::{Relay, RelayError};
+use crate::relay::Relay;
 
 /// Threads that work for sessions at a time: enough to go on while some wait for the disk, few enough that
 /// what each works on fits memory. What is over waits its turn.
 const WORKERS_MAX: usize = 8;
 /// How late a role or a policy may begin or end for those who are connected.
 const MOMENTS_EVERY: Duration = Duration::from_secs(10);
-/// The store is written anew beside the work only up to this size of what it holds: some seconds, in which
-/// everyone waits. A larger one at the next start.
-const TIDY_BYTES_MAX: u64 = 128 * 1024 * 1024;
-/// Values of the store that one step of the audit reads: some milliseconds, while writers wait.
-const AUDIT_VALUES: usize = 256;
-/// How often such a step is made: 100,000 documents take a few minutes, at a fraction of one core.
-const AUDIT_EVERY: Duration = Duration::from_millis(20);
+/// Values of the store that one step of the audit or of a compaction reads: some milliseconds, in which
+/// writers wait.
+const STEP_VALUES: usize = 1_024;
+/// How often such a step is made: 100,000 documents take a minute or two, at a fraction of one core.
+const STEP_EVERY: Duration = Duration::from_millis(20);
+/// How often the store is looked at whether it is worth writing it anew.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+/// For how many such looks in a row a wasteful store waits for a moment at which nobody writes.
+const TIDY_PATIENCE: u32 = 60;
 /// How long after a whole audit the next one begins.
 const AUDIT_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -58,9 +60,6 @@ impl Serve {
         quiet_panics();
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
         let company = context.open()?;
-        if company.log.while_alone(SledStore::compact_if_wasteful)? {
-            tracing::info!("the store was written anew, without what was deleted");
-        }
         let blobs = Arc::new(ObjectBlobs::open(&context.data, &config)?);
         let (served, data, clock) = (company.clone(), context.data.clone(), context.clock.clone());
         control::answer(&context.data, move |ask| match ask {
@@ -90,7 +89,8 @@ impl Serve {
                 std::future::pending::<()>().await
             };
             let audited = audit(company.log.clone());
-            tokio::spawn(moments(company.relay.clone(), company.log.clone(), clock.clone()));
+            let tidied = tidy(company.log.clone());
+            tokio::spawn(moments(company.relay.clone(), clock.clone()));
             let Company { relay, keys, .. } = company;
             let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
             let serving = listen::serve(router(app), &config, stopped(), move |address| {
@@ -102,6 +102,7 @@ impl Serve {
             tokio::select! {
                 served = serving => served,
                 damaged = audited => Err(damaged),
+                damaged = tidied => Err(damaged),
                 () = followed => Ok(()),
             }
         })?;
@@ -110,26 +111,66 @@ impl Serve {
     }
 }
 
-/// Writes the store anew where it has grown far beyond what it holds. Everyone waits meanwhile, so a large
-/// one is left for the next start.
-fn tidy(log: &KeptLog<SledStore>) -> Result<(), StoreError> {
-    let small = log.while_still(|store, _| store.live_bytes() <= TIDY_BYTES_MAX);
-    if small && log.while_alone(SledStore::compact_if_wasteful)? {
-        tracing::info!("the store was written anew, without what was deleted");
+/// Writes the store anew, step by step beside the work, whenever it has grown far beyond what it holds and
+/// nobody writes for a moment; one that is never quiet is not waited for forever. Ends only where the store
+/// is found damaged.
+async fn tidy(log: Arc<KeptLog<SledStore>>) -> anyhow::Error {
+    let (mut before, mut looks) = (log.head(), 0);
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        let head = log.head();
+        let quiet = std::mem::replace(&mut before, head) == head;
+        let kept = log.clone();
+        let look = move || kept.while_still(|store, _| store.is_wasteful());
+        let due = tokio::task::spawn_blocking(look).await;
+        looks = if matches!(due, Ok(Ok(true))) { looks + 1 } else { 0 };
+        let done = match due {
+            Ok(Ok(true)) if quiet || looks > TIDY_PATIENCE => rewrite(&log).await,
+            Ok(looked) => looked.map(|_| ()),
+            Err(panicked) => return anyhow::Error::new(panicked),
+        };
+        match done {
+            Ok(()) => {}
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "the store is damaged; the relay stops");
+                return anyhow::Error::new(error).context("writing the store anew found damage");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store could not be written anew; it is tried again in a while");
+                tokio::time::sleep(AUDIT_AGAIN / 24).await;
+            }
+        }
     }
-    Ok(())
+}
+
+/// One compaction. Readers and writers wait for each step by itself.
+async fn rewrite(log: &Arc<KeptLog<SledStore>>) -> Result<(), StoreError> {
+    let mut ticks = tokio::time::interval(STEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let kept = log.clone();
+        let step = move || kept.while_alone(|store| store.compact_step(STEP_VALUES));
+        let step = tokio::task::spawn_blocking(step).await;
+        if step.map_err(|_| StoreError::Unavailable("its compaction panicked".to_owned()))?? {
+            let sizes = log.while_still(|store, _| store.bytes_on_disk().map(|b| (b, store.live_bytes())));
+            let (bytes, live) = sizes?;
+            tracing::info!(bytes, live, "the store was written anew, without what was deleted");
+            return Ok(());
+        }
+    }
 }
 
 /// Reads the whole store beside the work, again and again; ends only when it is damaged. Opening does not
 /// read it all, so this is what finds a value that is silently missing or stale. From the moment it is
 /// found the store refuses every call, so nothing is answered from it, and readiness is gone.
 async fn audit<S: DeviceStore + Send + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
-    let mut ticks = tokio::time::interval(AUDIT_EVERY);
+    let mut ticks = tokio::time::interval(STEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let log = log.clone();
-        match tokio::task::spawn_blocking(move || log.audit_step(AUDIT_VALUES)).await {
+        match tokio::task::spawn_blocking(move || log.audit_step(STEP_VALUES)).await {
             Ok(Ok(audited)) if audited.whole => {
                 tracing::info!(values = audited.values, "the store was read whole; nothing is missing");
                 tokio::time::sleep(AUDIT_AGAIN).await;
@@ -171,25 +212,16 @@ fn quiet_panics() {
     }));
 }
 
-/// Lets roles and policies begin and end at their moment, also while nobody writes anything, compacts
-/// documents that have come to rest, and the store once nobody has written anything since the last time.
-async fn moments(relay: Arc<Relay>, log: Arc<KeptLog<SledStore>>, clock: Clock) {
+/// Lets roles and policies begin and end at their moment, also while nobody writes anything, and compacts
+/// documents that have come to rest.
+async fn moments(relay: Arc<Relay>, clock: Clock) {
     let mut ticks = tokio::time::interval(MOMENTS_EVERY);
-    let mut before = log.head();
     loop {
         ticks.tick().await;
-        let (relay, kept, now_ms) = (relay.clone(), log.clone(), clock.unix_ms());
-        let quiet = std::mem::replace(&mut before, log.head()) == log.head();
-        let work = move || {
-            relay.moments(now_ms)?;
-            relay.compact()?;
-            if quiet {
-                tidy(&kept).map_err(LogError::from)?
-            }
-            Ok::<_, RelayError>(())
-        };
+        let (relay, now_ms) = (relay.clone(), clock.unix_ms());
+        let work = move || relay.moments(now_ms).and_then(|_| relay.compact());
         match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(%error, "what is done now and then failed"),
             Err(error) => tracing::error!(%error, "what is done now and then panicked"),
         }
