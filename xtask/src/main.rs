@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask demo`, `cargo xtask test` and those beside them.
 
+mod api;
 mod bench;
 mod demo;
 mod faults;
@@ -28,6 +29,8 @@ enum Task {
     Sim(tests::Sim),
     /// What other people's tools make of us: evidence checked by a COSE library that is not ours.
     Outsiders(outsiders::Outsiders),
+    /// The API against its document: everything asked that it allows, and much that it does not.
+    Api(api::Api),
     /// The phone build, compiled for Android and iOS as far as a machine without their kits can.
     Phones(phones::Phones),
     /// The relay's and the device's figures against their goals.
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
         Task::Outsiders(outsiders) => outsiders.run(),
+        Task::Api(api) => api.run(),
         Task::Phones(phones) => phones.run(),
         Task::Bench(bench) => bench.run(),
         Task::Faults(faults) => faults.run(),

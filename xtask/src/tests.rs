@@ -43,6 +43,7 @@ impl Test {
             licences()?;
             run("cargo", &["xtask", "demo"])?;
             run("cargo", &["xtask", "outsiders"])?;
+            run("cargo", &["xtask", "api", "--short"])?;
             run("cargo", &["xtask", "faults", "--kills", "10"])?;
         }
         println!("✔ cargo xtask test");

@@ -81,8 +81,8 @@ impl From<ProjectionError> for Problem {
 }
 
 /// Orders and tickets that this person may see, page by page.
-#[utoipa::path(get, path = "/v1/cases", params(ListQuery),
-    responses((status = 200, body = Page), (status = 400, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(get, path = "/v1/cases", security(("office" = [])), params(ListQuery),
+    responses((status = 200, body = Page), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<Shared>,
     Office(person): Office,
@@ -114,7 +114,7 @@ pub async fn list(
 }
 
 /// What is placed and not placed, store by store (未下单及已下单的数量).
-#[utoipa::path(get, path = "/v1/reports/placed", responses((status = 200, body = Vec<StoreCount>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/reports/placed", security(("office" = [])), responses((status = 200, body = Vec<StoreCount>), (status = 401, body = Problem)))]
 pub async fn placed(
     State(app): State<Shared>,
     Office(person): Office,
@@ -124,7 +124,7 @@ pub async fn placed(
 }
 
 /// One order or ticket, by document id or number.
-#[utoipa::path(get, path = "/v1/cases/{doc}", params(("doc" = String, Path)),
+#[utoipa::path(get, path = "/v1/cases/{doc}", security(("office" = [])), params(("doc" = String, Path)),
     responses((status = 200, body = serde_json::Value), (status = 404, body = Problem)))]
 pub async fn case(
     State(app): State<Shared>,
@@ -164,7 +164,7 @@ pub struct FactView {
 }
 
 /// The whole log of an order or ticket, in its one order.
-#[utoipa::path(get, path = "/v1/cases/{doc}/history", params(("doc" = String, Path)),
+#[utoipa::path(get, path = "/v1/cases/{doc}/history", security(("office" = [])), params(("doc" = String, Path)),
     responses((status = 200, body = Vec<FactView>), (status = 404, body = Problem)))]
 pub async fn history(
     State(app): State<Shared>,
@@ -197,7 +197,7 @@ pub async fn history(
 }
 
 /// What the rules of the policy find about an order or ticket: proposals, for people to decide about.
-#[utoipa::path(get, path = "/v1/cases/{doc}/findings", params(("doc" = String, Path)),
+#[utoipa::path(get, path = "/v1/cases/{doc}/findings", security(("office" = [])), params(("doc" = String, Path)),
     responses((status = 200, body = Vec<serde_json::Value>), (status = 404, body = Problem)))]
 pub async fn findings(
     State(app): State<Shared>,
