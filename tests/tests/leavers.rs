@@ -15,6 +15,10 @@ use sync_core::ids::{DeviceId, DocKind, Position};
 use sync_core::wire::frames::{Digest, FeedItem, Frame, Hello};
 use sync_core::wire::{VERSION_MAX, VERSION_MIN};
 
+fn on_this_thread(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
 /// A device of a person, enrolled; its token.
 fn equip(served: &Served, boss: &str, number: &str, n: u8) -> String {
     let code = served.post("/v1/enrolments", Some(boss), &json!({ "number": number })).body;
@@ -43,7 +47,7 @@ fn hello() -> Frame {
     })
 }
 fn digest() -> Frame {
-    Frame::Digest(Digest { digest: [0; 32].into(), count: 0 })
+    Frame::Digest(Digest { digest: [0; 32].into(), documents: 0, cursor: Position(0) })
 }
 
 /// Sends a frame and reads on until an answer fits.
@@ -80,12 +84,16 @@ async fn orders(line: &mut Line) -> usize {
     }
 }
 
-#[tokio::test]
-async fn who_leaves_has_no_token_and_no_session_within_a_minute() {
+#[test]
+fn who_leaves_has_no_token_and_no_session_within_a_minute() {
     let served = Served::with(1_000);
+    on_this_thread(leave(&served));
+}
+
+async fn leave(served: &Served) {
     let boss = served.login("M01");
     let office = served.hire(&boss, "P01", "merchandiser");
-    let token = equip(&served, &boss, "P01", 9);
+    let token = equip(served, &boss, "P01", 9);
     let order = json!({ "do": "open_order", "number": "A1", "store": null, "items": [], "fields": {
         "customer": "何女士", "phone": "13800000000", "address": "幸福街1号", "delivery_date": "2030-12-01" } });
     assert_eq!(served.post("/v1/commands", Some(&boss), &order).status, 200);
@@ -112,15 +120,16 @@ async fn who_leaves_has_no_token_and_no_session_within_a_minute() {
     assert_eq!(served.ask("GET", "/v1/people", Some(&boss), "").status, 200, "others work on");
 }
 
-#[tokio::test]
-async fn a_device_has_one_session_and_an_address_so_many() {
-    let served = Served::configured(Config {
-        attempts_per_minute: 1_000,
-        connections_per_address: 1,
-        ..Config::default()
-    });
+#[test]
+fn a_device_has_one_session_and_an_address_so_many() {
+    let config = Config { attempts_per_minute: 1_000, connections_per_address: 1, ..Config::default() };
+    let served = Served::configured(config);
+    on_this_thread(connect_twice(&served));
+}
+
+async fn connect_twice(served: &Served) {
     let boss = served.login("M01");
-    let (first, second) = (equip(&served, &boss, "M01", 1), equip(&served, &boss, "M01", 2));
+    let (first, second) = (equip(served, &boss, "M01", 1), equip(served, &boss, "M01", 2));
     let mut old = Line::open(served.address, &first).await.unwrap();
     until(&mut old, hello(), |f| matches!(f, Frame::Welcome(_)).then_some(())).await;
     let mut new = Line::open(served.address, &first).await.unwrap();
