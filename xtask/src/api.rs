@@ -5,6 +5,7 @@
 //! `N operations, N cases, N failed`, and a failure where one did. The seed and the number of examples
 //! are fixed. `/v1/sync` is not asked: it is a WebSocket, which the document can only name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -66,6 +67,7 @@ impl Api {
             .arg(&report)
             .status()
             .context("schemathesis does not start")?;
+        answered(&relay)?;
         let counted = Counted::read(&report)?;
         println!("{} operations, {} cases, {} failed", counted.operations, counted.cases, counted.failed);
         ensure!(status.success() && counted.failed == 0, "the API and its document do not agree");
@@ -87,6 +89,23 @@ fn founded(folder: &Path) -> anyhow::Result<Relay> {
         ensure!(code == 0, "{}: {said}", arguments[0]);
     }
     Relay::start(&data, &folder.join("clock"), "127.0.0.1:0")
+}
+
+/// Prints how the relay answered, by its own count: that the questions got beyond the door.
+fn answered(relay: &Relay) -> anyhow::Result<()> {
+    let metrics = ureq::get(format!("{}/metrics", relay.url)).call()?.body_mut().read_to_string()?;
+    let mut statuses = BTreeMap::<String, u64>::new();
+    for line in metrics.lines().filter(|l| l.starts_with("gendan_http_requests_total")) {
+        let status = line.split_once("status=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let count = line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
+        if let (Some((status, _)), Some(count)) = (status, count) {
+            *statuses.entry(status.to_owned()).or_default() += count;
+        }
+    }
+    println!("answers by status: {statuses:?}");
+    ensure!(statuses.keys().any(|s| s == "200"), "nothing was answered well");
+    ensure!(!statuses.keys().any(|s| s == "429"), "the relay's limits were met: raise them for this run");
+    Ok(())
 }
 
 /// What schemathesis counted.

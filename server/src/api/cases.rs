@@ -30,6 +30,7 @@ fn found(app: &App, person: PersonId, text: &str) -> Result<sync_core::document:
 /// Which orders and tickets; everything that is given must hold.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// `order` or `ticket`.
     kind: Option<CaseKind>,
@@ -46,8 +47,10 @@ pub struct ListQuery {
     /// Called off.
     cancelled: Option<bool>,
     /// Due on this day or later, `2026-11-22`.
+    #[param(format = "date")]
     due_from: Option<String>,
     /// Due on this day or earlier.
+    #[param(format = "date")]
     due_to: Option<String>,
     /// Found in number, customer, phone, address or product.
     text: Option<String>,
@@ -65,6 +68,7 @@ pub struct ListQuery {
     /// Where the page begins: `next` of the page before.
     after: Option<String>,
     /// Rows, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
@@ -89,6 +93,11 @@ pub async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query?;
+    for (field, day) in [("due_from", &query.due_from), ("due_to", &query.due_to)] {
+        let Some(day) = day else { continue };
+        let whole = day.len() == 10 && day.parse::<chrono::NaiveDate>().is_ok();
+        whole.then_some(()).ok_or_else(|| Problem::invalid(field, "2026-11-22"))?;
+    }
     let (footing, now_ms) = (app.relay.footing(), app.clock.unix_ms());
     let of =
         query.person.map(|n| footing.directory.by_number(&n).ok_or_else(Problem::not_found)).transpose()?;
