@@ -31,7 +31,7 @@ pub struct Problem {
     /// Seconds after which it is worth trying again: the header `Retry-After` (RFC 9110 §10.2.3).
     #[serde(skip)]
     #[schema(ignore)]
-    pub retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u32>,
 }
 
 impl Problem {
@@ -78,7 +78,8 @@ impl Problem {
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         // Whole seconds, never sooner.
-        self.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after_s = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
     /// Something of ours failed; logged where it is made.
