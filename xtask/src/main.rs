@@ -6,6 +6,7 @@ mod faults;
 mod outsiders;
 mod phones;
 mod process;
+mod sim;
 mod tests;
 
 use clap::{Parser, Subcommand};
@@ -25,7 +26,7 @@ enum Task {
     /// Everything that CI checks: formatting, lints, tests, documentation, licences.
     Test(tests::Test),
     /// The simulation over many seeds.
-    Sim(tests::Sim),
+    Sim(sim::Sim),
     /// What other people's tools make of us: evidence checked by a COSE library that is not ours.
     Outsiders(outsiders::Outsiders),
     /// The phone build, compiled for Android and iOS as far as a machine without their kits can.
