@@ -34,7 +34,9 @@ pub struct FieldClient {
 
 fn open_store(dir: &str, key: &[u8]) -> Result<SledStore, FieldError> {
     let key = key.try_into().map_err(|_| FieldError::invalid("key", "a key is 32 bytes"))?;
-    Ok(SledStore::open(Path::new(dir), &StoreKey::from_bytes(key), clock::generator())?)
+    let mut store = SledStore::open(Path::new(dir), &StoreKey::from_bytes(key), clock::generator())?;
+    store.compact_if_wasteful()?;
+    Ok(store)
 }
 
 fn fresh_item(clock: Clock) -> ItemId {

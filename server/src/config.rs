@@ -50,6 +50,15 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// Devices connected at once (1 to 100,000).
     pub connections_max: usize,
+    /// Devices connected at once from one address: an IPv4 address or an IPv6 /64 (0 to 100,000). 0 does
+    /// not count, such as behind a proxy, where all come from its address.
+    pub connections_per_address: usize,
+    /// Requests in a minute from one address (0 to 1,000,000); a minute's worth may come at once. 0 does
+    /// not count.
+    pub requests_per_minute: u32,
+    /// Frames and changes that are read from one device in a minute (0 to 1,000,000); a minute's worth
+    /// may come at once, the rest is read more slowly. 0 does not count.
+    pub changes_per_minute: u32,
     /// Logins and enrolments tried in a minute by one address (1 to 10,000).
     pub attempts_per_minute: u32,
     /// The S3 bucket for photos and files; without one they stand in the data folder. Its keys are read
@@ -85,6 +94,9 @@ impl Default for Config {
             log_level: "info".into(),
             body_bytes_max: 1024 * 1024,
             connections_max: 10_000,
+            connections_per_address: 2_000,
+            requests_per_minute: 12_000,
+            changes_per_minute: 12_000,
             attempts_per_minute: 30,
             s3_bucket: None,
             s3_endpoint: None,
@@ -100,7 +112,13 @@ impl Config {
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment = figment.merge(Env::prefixed("GENDAN_").ignore(&["data", "config", "json", "test_clock"]));
+        figment = figment.merge(Env::prefixed("GENDAN_").ignore(&[
+            "data",
+            "config",
+            "json",
+            "password",
+            "test_clock",
+        ]));
         let mut config: Self = figment.extract().map_err(|e| ConfigError::Form(Box::new(e)))?;
         config.listen = listen.unwrap_or(config.listen);
         config.check()?;
@@ -117,6 +135,9 @@ impl Config {
         range("lease_days", self.lease_days.into(), 1, 365)?;
         range("body_bytes_max", self.body_bytes_max as u64, 1_024, 16 * 1024 * 1024)?;
         range("connections_max", self.connections_max as u64, 1, 100_000)?;
+        range("connections_per_address", self.connections_per_address as u64, 0, 100_000)?;
+        range("requests_per_minute", self.requests_per_minute.into(), 0, 1_000_000)?;
+        range("changes_per_minute", self.changes_per_minute.into(), 0, 1_000_000)?;
         range("attempts_per_minute", self.attempts_per_minute.into(), 1, 10_000)?;
         self.check_bucket()?;
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
@@ -177,6 +198,7 @@ mod tests {
         assert_eq!(read("").unwrap(), Config::default());
         for (toml, key, words) in [
             ("token_s = 5", "token_s", "from 60 to 86400"),
+            ("changes_per_minute = 2000000", "changes_per_minute", "from 0 to 1000000"),
             ("lease_days = 0", "lease_days", "from 1 to 365"),
             ("listen = \"0.0.0.0:80\"", "listen", "allow_plain"),
             ("tls_key = \"k.pem\"", "tls_key", "go together"),

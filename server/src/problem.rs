@@ -1,9 +1,11 @@
 //! Problems: every wrong request is answered as RFC 9457 says, with a stable code and words in two
 //! languages. The only place that knows status codes of errors.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sync_core::refusal::{Lang, Refusal, RefusalCode};
@@ -26,6 +28,10 @@ pub struct Problem {
     pub detail: String,
     /// The same in English.
     pub detail_en: String,
+    /// Seconds after which it is worth trying again: the header `Retry-After` (RFC 9110 §10.2.3).
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub retry_after_s: Option<u32>,
 }
 
 impl Problem {
@@ -38,6 +44,7 @@ impl Problem {
             code,
             detail: zh.into(),
             detail_en: en.into(),
+            retry_after_s: None,
         }
     }
     /// No valid token.
@@ -53,10 +60,27 @@ impl Problem {
         let (zh, en) = (format!("「{field}」不对:{reason}"), format!("\"{field}\" is not valid: {reason}"));
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", zh, en)
     }
+    /// A role that may not; the words say what.
+    pub fn role_missing(zh: &str, en: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "role_missing", zh, en)
+    }
     /// Too many attempts.
-    pub fn too_many() -> Self {
+    pub fn too_many(wait: Duration) -> Self {
         let (zh, en) = ("尝试太多,请稍后再试。", "Too many attempts; try again later.");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", zh, en)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", zh, en).after(wait)
+    }
+    /// Too many requests from one address.
+    pub fn too_fast(wait: Duration) -> Self {
+        let (zh, en) = ("请求太多,请稍后再试。", "Too many requests; try again later.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", zh, en).after(wait)
+    }
+    /// The same, worth trying again after a while.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        // Whole seconds, never sooner.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after_s = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
     }
     /// Something of ours failed; logged where it is made.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
@@ -70,7 +94,18 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let wait = self.retry_after_s.map(HeaderValue::from);
+        let media = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, media, Json(self)).into_response();
+        let headers = response.headers_mut();
+        if let Some(wait) = wait {
+            headers.insert(header::RETRY_AFTER, wait);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1: how to get in.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 

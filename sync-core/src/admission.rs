@@ -132,7 +132,8 @@ pub fn admit(stage: &mut Stage, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitte
     Ok(Admitted { change, command, fact })
 }
 
-/// Lets a change in that the relay sent and admitted before: proved and verified, authority not judged.
+/// Lets a change in that the relay sent and admitted before: by a device of the company, proved and
+/// verified; authority is not judged.
 pub fn receive(doc: &mut Document, bytes: &[u8], rules: &Rules<'_>) -> Result<ChangeHash, Refusal> {
     let foreign = Untrusted::parse(bytes)?;
     let hash = foreign.hash;
@@ -144,9 +145,13 @@ pub fn receive(doc: &mut Document, bytes: &[u8], rules: &Rules<'_>) -> Result<Ch
         return Err(missing());
     }
     let base = doc.at(&foreign.deps).ok_or_else(missing)?;
+    let founds = doc.id().kind() == DocKind::Directory && doc.is_blank();
+    if !founds && !rules.directory.devices.contains_key(&foreign.actor.device) {
+        return Err(Refusal::new(RefusalCode::ForeignActor));
+    }
     for edit in &foreign.edits {
         if let Edit::Put(Map::Log, _, Value::Bytes(bytes)) = edit {
-            verify(bytes, doc.id().kind(), rules)?;
+            verify_here(bytes, doc, rules)?;
         }
     }
     foreign.prove(&base)?;
@@ -154,14 +159,28 @@ pub fn receive(doc: &mut Document, bytes: &[u8], rules: &Rules<'_>) -> Result<Ch
     Ok(hash)
 }
 
-/// Checks the signature of every fact in a document that came as a snapshot.
+/// Checks of a document that came as a snapshot that every change is by a device of the company, and the
+/// signature of every fact, which must be this document's.
 pub fn verify_log(doc: &Document, rules: &Rules<'_>) -> Result<(), Refusal> {
+    let known = |device: &DeviceId| rules.directory.devices.contains_key(device);
+    if doc.metas().iter().filter(|m| !m.deps.is_empty()).any(|m| !m.actor.is_some_and(|a| known(&a.device))) {
+        return Err(Refusal::new(RefusalCode::ForeignActor));
+    }
     for (_, value) in doc.values(Map::Log) {
         if let Value::Bytes(bytes) = value {
-            verify(&bytes, doc.id().kind(), rules)?;
+            verify_here(&bytes, doc, rules)?;
         }
     }
     Ok(())
+}
+
+/// Verifies a fact, which must be this document's: under another id it would be a document of nobody's.
+fn verify_here(bytes: &[u8], doc: &Document, rules: &Rules<'_>) -> Result<(), Refusal> {
+    let fact = verify(bytes, doc.id().kind(), rules)?;
+    if fact.doc == doc.id() {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Grammar).with("reason", "the fact belongs elsewhere"))
 }
 
 fn verify(bytes: &[u8], kind: DocKind, rules: &Rules<'_>) -> Result<Fact, Refusal> {

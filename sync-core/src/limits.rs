@@ -9,10 +9,18 @@ pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
 /// Operations in one change.
 pub const CHANGE_OPS_MAX: usize = 2_000;
+/// Rows of any one column of a change, operations' predecessors included.
+pub const CHANGE_ROWS_MAX: u64 = 8_000;
+/// Bytes of text that a change's runs amount to.
+pub const CHANGE_UNFOLDED_BYTES_MAX: u64 = 1024 * 1024;
 /// Dependencies named by one change.
 pub const CHANGE_DEPS_MAX: usize = 64;
 /// Bytes of one document snapshot.
 pub const DOCUMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Rows of any one column of a document snapshot.
+pub const DOCUMENT_ROWS_MAX: u64 = 400_000;
+/// Bytes that a document snapshot's columns inflate and unfold to.
+pub const DOCUMENT_UNFOLDED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of one signed fact, signature strokes included.
 pub const FACT_BYTES_MAX: usize = 64 * 1024;
 /// Facts in the log of one document.

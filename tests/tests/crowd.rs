@@ -2,12 +2,11 @@
 //! are bounded and given back, a connection that is cut anywhere loses nothing, and one device's flood of
 //! work does not keep another from its own.
 //!
-//! Places in all (`connections_max`) and attempts by address are what the relay bounds today; there are no
-//! rates of frames, and no places for each device or address.
+//! Here over real processes and networks, so no figure is asserted; `api::door` has the exact counts.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, mpsc};
@@ -46,6 +45,10 @@ struct Served {
 
 impl Served {
     fn with(connections_max: u32) -> Self {
+        Self::paced(connections_max, 12_000)
+    }
+
+    fn paced(connections_max: u32, changes_per_minute: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("relay");
         let line =
@@ -56,6 +59,7 @@ impl Served {
             .args([CHILD, "--exact", "--nocapture"])
             .env(DATA, &data)
             .env("GENDAN_CONNECTIONS_MAX", connections_max.to_string())
+            .env("GENDAN_CHANGES_PER_MINUTE", changes_per_minute.to_string())
             .env("GENDAN_ATTEMPTS_PER_MINUTE", "10000")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -172,4 +176,27 @@ fn a_flood_from_one_device_does_not_keep_another_from_its_work() {
     assert_eq!(flooding.join().unwrap().unwrap().unsent, 0);
     sync(&calm).unwrap();
     assert_eq!(calm.case("F1".into()).unwrap().notes.len(), 300);
+}
+
+#[test]
+fn a_device_over_its_pace_is_read_more_slowly_and_loses_nothing() {
+    let served = Served::paced(100, 100);
+    let (flood, calm) = (served.equip("flood"), served.equip("calm"));
+    sync(&flood).unwrap();
+    sync(&calm).unwrap();
+    open(&flood, "F1");
+    for n in 0..110 {
+        flood.note("F1".into(), format!("灌水{n}")).unwrap();
+    }
+    let flooding = std::thread::spawn(move || sync(&flood));
+    open(&calm, "C1");
+    assert_eq!(sync(&calm).unwrap().unsent, 0);
+    assert_eq!(flooding.join().unwrap().unwrap().unsent, 0);
+    sync(&calm).unwrap();
+    assert_eq!(calm.case("F1".into()).unwrap().notes.len(), 110);
+    let mut socket = std::net::TcpStream::connect(served.address).unwrap();
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n").unwrap();
+    let mut metrics = String::new();
+    socket.read_to_string(&mut metrics).unwrap();
+    assert!(metrics.contains("gendan_sessions_slowed_total"), "it was slowed");
 }

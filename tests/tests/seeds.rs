@@ -1,64 +1,108 @@
-//! Random runs from fixed seeds, with every law checked after each.
+//! Random runs, with every law checked after each: a fixed set of seeds, and some hundred that each commit
+//! draws anew.
 //!
-//! `GENDAN_SEEDS=N` runs so many (20 where it is not set); `GENDAN_SEED=S` runs that one alone. The last
-//! line printed is `N seeds, N failed`.
+//! The cases are parts of one whole, so that a test runner which gives each case a process of its own uses
+//! all cores. A seed that fails is printed with the command that replays it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use std::panic::catch_unwind;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::Command;
 
-use gendan_tests::simulation::{checkers, random};
+use gendan_tests::simulation::batch::{drawn_from, many, one};
 
-/// Seeds beyond the first that found something once.
-const ONCE_FAILED: [u64; 2] = [37, 72];
+/// Seeds that found something once, or that go far: tickets to their end, large companies, restored relays.
+const FIXED: [u64; 24] =
+    [1, 4, 5, 6, 7, 9, 11, 16, 17, 20, 21, 24, 30, 32, 37, 41, 45, 49, 50, 53, 60, 69, 72, 101];
+/// Seeds that one commit draws, in all parts together.
+const DRAWN: usize = 200;
+const PARTS: usize = 4;
 
-fn asked(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+/// What the seeds of this commit are drawn from: `GENDAN_BASE`, or else the commit's name.
+fn base() -> String {
+    let commit = || {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let asked = Command::new("git").args(["-C", root, "rev-parse", "HEAD"]).output().ok()?;
+        let name = String::from_utf8(asked.stdout).ok()?;
+        asked.status.success().then(|| name.trim().to_owned())
+    };
+    let given = std::env::var("GENDAN_BASE").ok();
+    given.or_else(commit).unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned())
 }
 
-fn faults(seed: u64) -> Vec<String> {
-    let outcome = catch_unwind(|| {
-        let mut run = random::run(seed);
-        checkers::check(&mut run)
-    });
-    outcome.unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().cloned();
-        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|w| (*w).to_owned()));
-        vec![format!("a panic: {}", words.unwrap_or_default())]
-    })
+fn all_hold(seeds: &[u64]) {
+    let failed = many(seeds, 1).failed;
+    assert!(failed.is_empty(), "failing seeds: {failed:?}");
+}
+
+fn drawn(part: usize) {
+    let base = base();
+    println!("seeds drawn from {base}, part {part} of {PARTS}");
+    let seeds: Vec<u64> = drawn_from(&base).take(DRAWN).skip(part).step_by(PARTS).collect();
+    all_hold(&seeds);
 }
 
 #[test]
-fn every_seed_heals_into_agreement_with_nothing_lost_and_nothing_unauthorised() {
-    let seeds: Vec<u64> = match asked("GENDAN_SEED") {
-        Some(seed) => vec![seed],
-        None => match asked("GENDAN_SEEDS") {
-            Some(count) => (1..=count).collect(),
-            None => (1..=18).chain(ONCE_FAILED).collect(),
-        },
-    };
-    let next = AtomicU64::new(0);
-    let failed = Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(seeds.len());
-    std::thread::scope(|scope| {
-        for _worker in 0..workers {
-            scope.spawn(|| {
-                while let Some(seed) =
-                    usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok().and_then(|at| seeds.get(at))
-                {
-                    let faults = faults(*seed);
-                    if !faults.is_empty() {
-                        println!("seed {seed} fails; replay it with: cargo xtask sim --seed {seed}");
-                        faults.iter().for_each(|fault| println!("  {fault}"));
-                        failed.lock().unwrap().push(*seed);
-                    }
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().unwrap();
-    println!("{} seeds, {} failed", seeds.len(), failed.len());
-    assert!(failed.is_empty(), "failing seeds: {failed:?}");
+fn every_law_holds_for_the_first_half_of_the_fixed_seeds() {
+    all_hold(&FIXED[..FIXED.len() / 2]);
+}
+
+#[test]
+fn every_law_holds_for_the_second_half_of_the_fixed_seeds() {
+    all_hold(&FIXED[FIXED.len() / 2..]);
+}
+
+#[test]
+fn every_law_holds_for_the_first_quarter_of_the_seeds_of_this_commit() {
+    drawn(0);
+}
+
+#[test]
+fn every_law_holds_for_the_second_quarter_of_the_seeds_of_this_commit() {
+    drawn(1);
+}
+
+#[test]
+fn every_law_holds_for_the_third_quarter_of_the_seeds_of_this_commit() {
+    drawn(2);
+}
+
+#[test]
+fn every_law_holds_for_the_last_quarter_of_the_seeds_of_this_commit() {
+    drawn(3);
+}
+
+#[test]
+fn one_seed_run_twice_is_the_same_to_the_last_byte_on_the_wire() {
+    for seed in [2, 5, 12] {
+        let (first, second) = (one(seed), one(seed));
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.counts, second.counts, "seed {seed}");
+    }
+    assert_ne!(one(2).trace, one(3).trace);
+}
+
+#[test]
+fn the_fixed_seeds_reach_whatever_may_happen() {
+    let counts = many(&FIXED[..14], 2).counts;
+    let must = [
+        "Leap",
+        "Reboot",
+        "Stray",
+        "WindClock",
+        "device enrolled",
+        "device revoked",
+        "fact: Approved",
+        "fact: Cancelled",
+        "fact: Exception",
+        "fact: Visited",
+        "photo taken",
+        "policy published",
+        "relay restored",
+        "role ended",
+        "role transferred",
+        "step: fetched",
+        "step: visited",
+    ];
+    let missing: Vec<_> = must.into_iter().filter(|what| !counts.contains_key(*what)).collect();
+    assert!(missing.is_empty(), "never happened: {missing:?}, of {counts:?}");
 }

@@ -274,3 +274,126 @@ fn what_a_customer_signed_is_proved_from_a_file_alone_and_no_altered_file_holds(
         assert!(other.prove().is_err(), "altered at {at}");
     }
 }
+
+#[test]
+fn after_a_cancellation_that_was_overtaken_another_one_takes_effect() {
+    let (mut world, doc) = shop(10);
+    world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    world.office(Command::Cancel(doc, "客户退单".into(), vec![]));
+    world.heal();
+    let cancelled = |world: &World| world.sites["D01"].device.state(doc).unwrap().1.is_cancelled();
+    assert!(!cancelled(&world), "it was fetched meanwhile");
+    world.office(Command::Cancel(doc, "已知提货,仍退单".into(), vec![]));
+    world.heal();
+    assert!(cancelled(&world), "whoever said this knew of it");
+    let now = world.now(0);
+    assert!(world.sites["S01"].device.case(doc, &now).unwrap().next.iter().all(|n| !n.possible));
+    agree(&world);
+}
+
+/// A relay with an edit by D01 that D01b has too, and a copy of it from before.
+fn edited(seed: u64) -> (World, DocId, gendan_tests::simulation::world::RelayCopy) {
+    let (mut world, doc) = shop(seed);
+    let person = world.sites["D01"].device.person();
+    world.equip("D01b", person);
+    world.heal();
+    let photo = world.sites.get_mut("D01").unwrap().device.attach(doc, "image/jpeg", b"jpeg").unwrap();
+    let evidence = vec![Evidence::photo(photo, "image/jpeg")];
+    let copy = world.back_up([photo]);
+    world.perform("D01", Command::Report(doc, "板材有划痕".into(), evidence)).unwrap();
+    world.perform("D01", Command::Edit(doc, edit("address", "幸福街7号"))).unwrap();
+    world.heal();
+    (world, doc, copy)
+}
+
+fn whole_again(world: &mut World, doc: DocId) {
+    world.heal();
+    agree(world);
+    assert_eq!(world.agreement("D01"), Some(true));
+    let address = |d: &sync_core::document::Document| {
+        d.value(sync_core::domain::fields::Map::Fields, "address").map(|v| format!("{v:?}"))
+    };
+    let relay = address(&world.relay.document(doc).unwrap().unwrap());
+    assert!(relay.is_some_and(|a| a.contains("幸福街7号")), "the work of D01 is at the relay again");
+    assert!(world.relay.waiting(doc).unwrap().is_empty(), "nobody has to release it");
+}
+
+#[test]
+fn what_another_device_gives_back_first_does_not_shut_its_author_out() {
+    let (mut world, doc, copy) = edited(11);
+    world.restore_relay(copy);
+    world.connect("D01b");
+    world.run("D01b", None);
+    assert!(!world.relay.waiting(doc).unwrap().is_empty(), "not in another's name");
+    whole_again(&mut world, doc);
+}
+
+#[test]
+fn a_connection_that_breaks_while_a_restored_relay_is_compared_with_is_not_the_last_to_compare() {
+    for frames in 1..9 {
+        let (mut world, doc, copy) = edited(12);
+        world.restore_relay(copy);
+        world.run_briefly("D01", frames);
+        whole_again(&mut world, doc);
+    }
+}
+
+#[test]
+fn a_photo_that_a_restored_relay_lacks_is_offered_again() {
+    let (mut world, doc, copy) = edited(13);
+    world.restore_relay(copy);
+    let photo = world.sites["D01"].device.photos(doc).unwrap()[0].hash;
+    assert!(world.blobs.belongs(photo).unwrap().is_none(), "it came after the copy");
+    whole_again(&mut world, doc);
+    assert_eq!(world.blobs.read(photo, 0).unwrap(), b"jpeg");
+}
+
+#[test]
+fn what_became_of_a_held_change_is_told_also_by_a_relay_that_was_restored() {
+    let (mut world, doc) = shop(14);
+    world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    let (crew, ended) = (world.sites["S01"].device.person(), world.time_ms);
+    world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+    world.heal();
+    for change in world.relay.waiting(doc).unwrap() {
+        world.as_office(|relay, clerk, now_ms| relay.release(clerk, doc, change.hash, now_ms)).unwrap();
+    }
+    let copy = world.back_up([]);
+    world.restore_relay(copy);
+    world.heal();
+    let held = world.sites["S01"].device.held().unwrap();
+    assert!(!held.is_empty() && held.iter().all(|h| h.resolution.is_some()), "{held:?}");
+}
+
+#[test]
+fn a_first_sync_that_broke_off_leaves_nothing_that_is_for_others_by_now() {
+    for frames in 1..9 {
+        let (mut world, _) = shop(15);
+        let person = world.sites["D01"].device.person();
+        world.equip("D01b", person);
+        world.run_briefly("D01b", frames);
+        let ended = world.time_ms;
+        world.office(Command::EndRole(person, "sales".parse().unwrap(), ended));
+        world.heal();
+        let left = world.sites["D01b"].device.rows(DocKind::Order).unwrap();
+        assert!(left.is_empty(), "after {frames} frames: {left:?}");
+    }
+}
+
+#[test]
+fn a_device_that_was_shut_out_gets_no_documents_for_naming_what_it_has() {
+    use gendan_server::relay::end::RelayEnd;
+    use sync_core::wire::frames::{Frame, Inventory};
+    let (mut world, _) = shop(16);
+    let device = world.sites["D01"].device.id();
+    world.office(Command::Revoke(device, "手机丢失".into()));
+    let now = world.now(0);
+    let site = &mut world.sites.get_mut("D01").unwrap().device;
+    let peer = gendan_server::relay::gate::Peer { device, person: site.person() };
+    let hello = site.connect("simulation", &now).unwrap().remove(0);
+    let mut end = RelayEnd::new(world.relay.clone(), world.blobs.clone(), peer, 1_000_000);
+    let answers = end.handle(hello, world.time_ms).unwrap();
+    assert!(matches!(answers[..], [Frame::Welcome(_), Frame::Wipe { .. }]), "{answers:?}");
+    let inventory = Frame::Inventory(Inventory { documents: vec![], last: true });
+    assert_eq!(end.handle(inventory, world.time_ms).unwrap(), []);
+}

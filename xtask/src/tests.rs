@@ -1,4 +1,4 @@
-//! What CI checks, in one command; and the simulation over many seeds.
+//! What CI checks, in one command.
 
 use std::path::Path;
 use std::process::Command;
@@ -44,6 +44,7 @@ impl Test {
             licences()?;
             run("cargo", &["xtask", "demo"])?;
             run("cargo", &["xtask", "outsiders"])?;
+            run("cargo", &["xtask", "api", "--short"])?;
             run("cargo", &["xtask", "faults", "--kills", "10"])?;
             run("cargo", &["xtask", "soak", "--minutes", "1"])?;
         }
@@ -89,30 +90,4 @@ fn licences() -> anyhow::Result<()> {
     installed("deny", "cargo-deny")?;
     run("cargo", &["fetch", "--locked"])?;
     run("cargo", &["deny", "--offline", "check", "licenses", "bans", "sources"])
-}
-
-/// The simulation over many seeds.
-#[derive(Args)]
-pub struct Sim {
-    /// How many seeds.
-    #[arg(long, default_value_t = 100)]
-    seeds: u64,
-    /// One seed, to replay a failure.
-    #[arg(long)]
-    seed: Option<u64>,
-}
-
-impl Sim {
-    /// Runs it.
-    pub fn run(self) -> anyhow::Result<()> {
-        let mut command = Command::new("cargo");
-        command
-            .args(["test", "-p", "gendan-tests", "--test", "seeds", "--", "--nocapture"])
-            .env("GENDAN_SEEDS", self.seeds.to_string())
-            .current_dir(root());
-        if let Some(seed) = self.seed {
-            command.env("GENDAN_SEED", seed.to_string());
-        }
-        if command.status().context("cargo")?.success() { Ok(()) } else { bail!("seeds failed") }
-    }
 }

@@ -14,8 +14,9 @@ use crate::relay::audience::visible;
 const SHOWN: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 
 /// A photo or file by its SHA-256.
-#[utoipa::path(get, path = "/v1/blobs/{hash}", params(("hash" = String, Path)),
-    responses((status = 200, description = "the bytes"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/blobs/{hash}", security(("office" = [])), params(("hash" = String, Path)),
+    responses((status = 200, description = "the bytes"), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub async fn blob(
     State(app): State<Shared>,
     Office(person): Office,

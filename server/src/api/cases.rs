@@ -30,6 +30,7 @@ fn found(app: &App, person: PersonId, text: &str) -> Result<sync_core::document:
 /// Which orders and tickets; everything that is given must hold.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// `order` or `ticket`.
     kind: Option<CaseKind>,
@@ -46,8 +47,10 @@ pub struct ListQuery {
     /// Called off.
     cancelled: Option<bool>,
     /// Due on this day or later, `2026-11-22`.
+    #[param(format = "date")]
     due_from: Option<String>,
     /// Due on this day or earlier.
+    #[param(format = "date")]
     due_to: Option<String>,
     /// Found in number, customer, phone, address or product.
     text: Option<String>,
@@ -65,6 +68,7 @@ pub struct ListQuery {
     /// Where the page begins: `next` of the page before.
     after: Option<String>,
     /// Rows, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
@@ -81,14 +85,19 @@ impl From<ProjectionError> for Problem {
 }
 
 /// Orders and tickets that this person may see, page by page.
-#[utoipa::path(get, path = "/v1/cases", params(ListQuery),
-    responses((status = 200, body = Page), (status = 400, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(get, path = "/v1/cases", security(("office" = [])), params(ListQuery),
+    responses((status = 200, body = Page), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<Shared>,
     Office(person): Office,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query?;
+    for (field, day) in [("due_from", &query.due_from), ("due_to", &query.due_to)] {
+        let Some(day) = day else { continue };
+        let whole = day.len() == 10 && day.parse::<chrono::NaiveDate>().is_ok();
+        whole.then_some(()).ok_or_else(|| Problem::invalid(field, "2026-11-22"))?;
+    }
     let (footing, now_ms) = (app.relay.footing(), app.clock.unix_ms());
     let of =
         query.person.map(|n| footing.directory.by_number(&n).ok_or_else(Problem::not_found)).transpose()?;
@@ -114,7 +123,7 @@ pub async fn list(
 }
 
 /// What is placed and not placed, store by store (未下单及已下单的数量).
-#[utoipa::path(get, path = "/v1/reports/placed", responses((status = 200, body = Vec<StoreCount>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/reports/placed", security(("office" = [])), responses((status = 200, body = Vec<StoreCount>), (status = 401, body = Problem)))]
 pub async fn placed(
     State(app): State<Shared>,
     Office(person): Office,
@@ -124,7 +133,7 @@ pub async fn placed(
 }
 
 /// One order or ticket, by document id or number.
-#[utoipa::path(get, path = "/v1/cases/{doc}", params(("doc" = String, Path)),
+#[utoipa::path(get, path = "/v1/cases/{doc}", security(("office" = [])), params(("doc" = String, Path)),
     responses((status = 200, body = serde_json::Value), (status = 404, body = Problem)))]
 pub async fn case(
     State(app): State<Shared>,
@@ -164,7 +173,7 @@ pub struct FactView {
 }
 
 /// The whole log of an order or ticket, in its one order.
-#[utoipa::path(get, path = "/v1/cases/{doc}/history", params(("doc" = String, Path)),
+#[utoipa::path(get, path = "/v1/cases/{doc}/history", security(("office" = [])), params(("doc" = String, Path)),
     responses((status = 200, body = Vec<FactView>), (status = 404, body = Problem)))]
 pub async fn history(
     State(app): State<Shared>,
@@ -197,7 +206,7 @@ pub async fn history(
 }
 
 /// What the rules of the policy find about an order or ticket: proposals, for people to decide about.
-#[utoipa::path(get, path = "/v1/cases/{doc}/findings", params(("doc" = String, Path)),
+#[utoipa::path(get, path = "/v1/cases/{doc}/findings", security(("office" = [])), params(("doc" = String, Path)),
     responses((status = 200, body = Vec<serde_json::Value>), (status = 404, body = Problem)))]
 pub async fn findings(
     State(app): State<Shared>,

@@ -204,7 +204,7 @@ pub struct Done {
 }
 
 /// Carries out a command in the name of the office user.
-#[utoipa::path(post, path = "/v1/commands", request_body = CommandBody,
+#[utoipa::path(post, path = "/v1/commands", security(("office" = [])), request_body = CommandBody,
     responses((status = 200, body = Done), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn command(

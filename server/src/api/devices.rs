@@ -36,7 +36,7 @@ pub struct DeviceView {
 }
 
 /// All devices.
-#[utoipa::path(get, path = "/v1/devices", responses((status = 200, body = Vec<DeviceView>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/devices", security(("office" = [])), responses((status = 200, body = Vec<DeviceView>), (status = 401, body = Problem)))]
 pub async fn list(State(app): State<Shared>, _: Office) -> Json<Vec<DeviceView>> {
     let footing = app.relay.footing();
     let seen = lock(&app.seen);

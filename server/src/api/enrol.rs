@@ -26,8 +26,10 @@ pub struct Enrol {
     /// The one-time code.
     code: String,
     /// The device's id (UUID), made on the device.
+    #[schema(format = "uuid")]
     device: String,
     /// Its Ed25519 public key, hex.
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
     public_key: String,
 }
 
@@ -52,14 +54,14 @@ fn hex32(field: &str, text: &str) -> Result<[u8; 32], Problem> {
 
 /// Trades a one-time code and a public key for a certificate.
 #[utoipa::path(post, path = "/v1/enrol", request_body = Enrol,
-    responses((status = 200, body = Enrolled), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Enrolled), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn enrol(
     State(app): State<Shared>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     body: Result<Json<Enrol>, JsonRejection>,
 ) -> Result<Json<Enrolled>, Problem> {
     let Json(body) = body?;
-    app.attempt(address.ip(), app.clock.unix_ms())?;
+    app.attempt(address.ip())?;
     let device: DeviceId = body.device.parse().map_err(|e| Problem::invalid("device", e))?;
     let key = PublicKey(hex32("public_key", &body.public_key)?);
     off(move || enrol_now(&app, &body.code, device, key)).await.map(Json)
@@ -106,6 +108,7 @@ fn enrol_now(app: &App, code: &str, device: DeviceId, key: PublicKey) -> Result<
 #[serde(deny_unknown_fields)]
 pub struct Challenge {
     /// The device's id.
+    #[schema(format = "uuid")]
     device: String,
 }
 
@@ -135,10 +138,13 @@ pub async fn challenge(
 #[serde(deny_unknown_fields)]
 pub struct Signed {
     /// The device's id.
+    #[schema(format = "uuid")]
     device: String,
     /// The nonce, hex.
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
     nonce: String,
     /// The Ed25519 signature, hex.
+    #[schema(pattern = "^[0-9A-Fa-f]{128}$")]
     signature: String,
 }
 

@@ -61,7 +61,7 @@ fn view(held: &HeldChange, directory: &sync_core::directory::Directory) -> HeldV
 }
 
 /// Everything that waits for a decision.
-#[utoipa::path(get, path = "/v1/held", responses((status = 200, body = Vec<HeldView>), (status = 403, body = Problem)))]
+#[utoipa::path(get, path = "/v1/held", security(("office" = [])), responses((status = 200, body = Vec<HeldView>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<Shared>, Office(person): Office) -> Result<Json<Vec<HeldView>>, Problem> {
     off(move || {
         let footing = app.relay.footing();
@@ -84,8 +84,9 @@ fn parse(path: Result<Path<(String, String)>, PathRejection>) -> Result<(DocId, 
 }
 
 /// Lets a held change enter after all.
-#[utoipa::path(post, path = "/v1/held/{doc}/{hash}/release", params(("doc" = String, Path), ("hash" = String, Path)),
-    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(post, path = "/v1/held/{doc}/{hash}/release", security(("office" = [])), params(("doc" = String, Path), ("hash" = String, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn release(
     State(app): State<Shared>,
     Office(person): Office,
@@ -108,8 +109,9 @@ pub struct Why {
 }
 
 /// Sets a held change aside for good; it stays readable.
-#[utoipa::path(post, path = "/v1/held/{doc}/{hash}/discard", params(("doc" = String, Path), ("hash" = String, Path)),
-    request_body = Why, responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(post, path = "/v1/held/{doc}/{hash}/discard", security(("office" = [])), params(("doc" = String, Path), ("hash" = String, Path)),
+    request_body = Why, responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn discard(
     State(app): State<Shared>,
     Office(person): Office,

@@ -7,6 +7,8 @@ pub mod blobs;
 pub mod cases;
 pub mod commands;
 pub mod devices;
+pub mod document;
+pub mod door;
 pub mod enrol;
 pub mod held;
 pub mod office;
@@ -15,22 +17,23 @@ pub mod sync;
 pub mod system;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use sync_core::fact::keys::SecretKey;
 use sync_core::ids::{DeviceId, PersonId};
 use sync_core::time::UnixMs;
-use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::door::{Pace, Seats, counted};
 use crate::blob::BlobStore;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -60,11 +63,14 @@ pub struct App {
     pub clock: Clock,
     /// What connected devices last said of themselves.
     pub seen: Mutex<HashMap<DeviceId, Reported>>,
-    /// Places for connected devices.
-    pub places: Arc<Semaphore>,
+    /// Seats for connected devices.
+    pub seats: Arc<Seats>,
+    /// The pace at which each device is read.
+    pub changes: Pace<DeviceId>,
     /// Renders the metrics.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
-    attempts: Mutex<HashMap<IpAddr, (u32, UnixMs)>>,
+    requests: Pace<IpAddr>,
+    attempts: Pace<IpAddr>,
 }
 
 /// The state of handlers.
@@ -86,18 +92,38 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> Self {
         let tokens = Tokens::new(keys.company, &keys.token_secret[..], i64::from(config.token_s) * 1000);
-        let places = Arc::new(Semaphore::new(config.connections_max));
-        let (seen, attempts) = (Mutex::default(), Mutex::default());
-        Self { relay, projection, blobs, keys, tokens, config, clock, seen, places, metrics, attempts }
+        Self {
+            tokens,
+            seats: Seats::of(&config),
+            changes: Pace::per_minute(config.changes_per_minute),
+            requests: Pace::per_minute(config.requests_per_minute),
+            attempts: Pace::per_minute(config.attempts_per_minute),
+            seen: Mutex::default(),
+            relay,
+            projection,
+            blobs,
+            keys,
+            config,
+            clock,
+            metrics,
+        }
     }
 
-    /// Counts an attempt of an address; a problem once there were too many in a minute.
-    pub fn attempt(&self, address: IpAddr, now_ms: UnixMs) -> Result<(), Problem> {
-        let mut attempts = lock(&self.attempts);
-        attempts.retain(|_, (_, since)| now_ms - *since < 60_000);
-        let (count, _) = attempts.entry(counted(address)).or_insert((0, now_ms));
-        *count += 1;
-        if *count > self.config.attempts_per_minute { Err(Problem::too_many()) } else { Ok(()) }
+    /// Since the relay started: time that no change of the wall clock moves back.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.clock.now().elapsed_ms)
+    }
+
+    /// Counts an attempt of an address; a problem where there were too many in a minute.
+    pub fn attempt(&self, address: IpAddr) -> Result<(), Problem> {
+        self.attempts.ask(counted(address), self.elapsed()).map_err(Problem::too_many)
+    }
+
+    /// Whether a person has a role in force: without one, no token of the office holds.
+    pub fn is_at_work(&self, person: PersonId, now_ms: UnixMs) -> bool {
+        let footing = self.relay.footing();
+        let person = footing.directory.people.get(&person);
+        person.is_some_and(|p| p.roles.iter().any(|role| role.holds_at(now_ms)))
     }
 
     /// The custodial device that a person's office work goes through.
@@ -105,14 +131,6 @@ impl App {
         let found = self.keys.custodial(person).map_err(|e| Problem::internal(&e))?;
         let (zh, en) = ("您没有办公室账号。", "You have no office account.");
         found.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "no_office_account", zh, en))
-    }
-}
-
-/// What attempts are counted by: an IPv4 address, or the /64 that one IPv6 customer holds (RFC 6177).
-fn counted(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address => address,
     }
 }
 
@@ -159,8 +177,9 @@ impl FromRequestParts<Shared> for Office {
         let bearer = bearer(parts, app)?;
         let footing = app.relay.footing();
         let device = footing.directory.devices.get(&bearer.device);
-        // A token lives on after a revocation; the device behind it does not.
-        let stands = device.is_some_and(|d| d.revoked.is_none() && d.person == bearer.person);
+        // A token lives on after a revocation or a leave; who stands behind it does not.
+        let stands = device.is_some_and(|d| d.revoked.is_none() && d.person == bearer.person)
+            && app.is_at_work(bearer.person, app.clock.unix_ms());
         if bearer.kind == Kind::Office && stands {
             Ok(Self(bearer.person))
         } else {
@@ -177,10 +196,13 @@ impl FromRequestParts<Shared> for Field {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "gendan 跟单",
-    description = "The relay's API. Errors are RFC 9457 problems with a stable `code`."
-))]
+#[openapi(
+    info(
+        title = "gendan 跟单",
+        description = "The relay's API. Errors are RFC 9457 problems with a stable `code`."
+    ),
+    components(schemas(crate::projection::query::CaseKind, crate::projection::query::SortBy))
+)]
 struct Doc;
 
 fn documented() -> OpenApiRouter<Shared> {
@@ -214,7 +236,9 @@ fn documented() -> OpenApiRouter<Shared> {
 
 /// The OpenAPI document, as JSON.
 pub fn openapi() -> String {
-    documented().to_openapi().to_pretty_json().expect("the OpenAPI document is plain data")
+    let mut api = documented().to_openapi();
+    document::complete(&mut api);
+    api.to_pretty_json().expect("the OpenAPI document is plain data")
 }
 
 /// The whole API.
@@ -226,6 +250,7 @@ pub fn router(app: Shared) -> Router {
             let (zh, en) = ("此处不能用这个方法。", "This method is not allowed here.");
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", zh, en)
         })
+        .layer(axum::middleware::from_fn_with_state(app.clone(), paced))
         .layer(axum::middleware::from_fn(observe))
         .layer(axum::extract::DefaultBodyLimit::max(app.config.body_bytes_max))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
@@ -234,6 +259,19 @@ pub fn router(app: Shared) -> Router {
             },
         ))
         .with_state(app)
+}
+
+/// Answers an address that asks too often, before anything is read. Not whether the relay lives, which
+/// other programs ask.
+async fn paced(State(app): State<Shared>, request: Request, next: axum::middleware::Next) -> Response {
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+    match address.filter(|_| request.uri().path().starts_with("/v1/")) {
+        Some(address) => match app.requests.ask(counted(address), app.elapsed()) {
+            Ok(()) => next.run(request).await,
+            Err(wait) => Problem::too_fast(wait).into_response(),
+        },
+        None => next.run(request).await,
+    }
 }
 
 /// Counts requests by route and status; no path, no query, no person.
@@ -247,18 +285,4 @@ async fn observe(request: Request, next: axum::middleware::Next) -> Response {
     metrics::counter!("gendan_http_requests_total", "method" => method, "route" => route, "status" => status)
         .increment(1);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attempts_are_counted_by_what_one_customer_holds() {
-        let counted = |text: &str| counted(text.parse().expect("an address"));
-        assert_eq!(counted("2001:db8:1:2:3::4"), counted("2001:db8:1:2:ffff::"));
-        assert_ne!(counted("2001:db8:1:2::1"), counted("2001:db8:1:3::1"));
-        assert_eq!(counted("::ffff:192.0.2.7"), counted("192.0.2.7"));
-        assert_ne!(counted("192.0.2.7"), counted("192.0.2.8"));
-    }
 }

@@ -33,7 +33,7 @@ pub struct Login {
 
 /// Logs an office user in.
 #[utoipa::path(post, path = "/v1/office/login", request_body = Login,
-    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub async fn login(
     State(app): State<Shared>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
@@ -41,7 +41,7 @@ pub async fn login(
 ) -> Result<Json<Token>, Problem> {
     let Json(body) = body?;
     let now_ms = app.clock.unix_ms();
-    app.attempt(address.ip(), now_ms)?;
+    app.attempt(address.ip())?;
     off(move || {
         let person = app.relay.footing().directory.by_number(&body.number);
         let fits = passwords::verify(app.relay.log().as_ref(), person, &body.password)?;
@@ -50,6 +50,11 @@ pub async fn login(
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "login_refused", zh, en));
         };
         let (device, _) = app.custodial(person)?;
+        if !app.is_at_work(person, now_ms) {
+            let (zh, en) =
+                ("您目前没有任何岗位,请联系管理人员。", "You have no role in force; ask who manages people.");
+            return Err(Problem::new(StatusCode::FORBIDDEN, "no_role", zh, en));
+        }
         let bearer = Bearer { device, person, kind: Kind::Office };
         let token = app.tokens.issue(bearer, now_ms).map_err(|e| Problem::internal(&e))?;
         Ok(Json(Token { token, expires_in_s: app.tokens.lifetime_s() }))
@@ -71,7 +76,7 @@ pub struct PersonView {
 }
 
 /// The people of the company.
-#[utoipa::path(get, path = "/v1/people", responses((status = 200, body = Vec<PersonView>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/people", security(("office" = [])), responses((status = 200, body = Vec<PersonView>), (status = 401, body = Problem)))]
 pub async fn people(State(app): State<Shared>, _: Office) -> Json<Vec<PersonView>> {
     let (footing, now_ms) = (app.relay.footing(), app.clock.unix_ms());
     let directory = &footing.directory;
@@ -102,7 +107,7 @@ pub struct StoreView {
 }
 
 /// The stores of the company.
-#[utoipa::path(get, path = "/v1/stores", responses((status = 200, body = Vec<StoreView>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/stores", security(("office" = [])), responses((status = 200, body = Vec<StoreView>), (status = 401, body = Problem)))]
 pub async fn stores(State(app): State<Shared>, _: Office) -> Json<Vec<StoreView>> {
     let footing = app.relay.footing();
     let view = |(id, name): (&StoreId, &String)| StoreView { id: id.to_string(), name: name.clone() };
@@ -129,7 +134,7 @@ pub struct Code {
 }
 
 /// Issues an enrolment code for a person's device.
-#[utoipa::path(post, path = "/v1/enrolments", request_body = ForPerson,
+#[utoipa::path(post, path = "/v1/enrolments", security(("office" = [])), request_body = ForPerson,
     responses((status = 200, body = Code), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn enrolment(
     State(app): State<Shared>,
@@ -172,7 +177,7 @@ pub struct Account {
 }
 
 /// Gives a person an office account, or another password.
-#[utoipa::path(post, path = "/v1/accounts", request_body = Account,
+#[utoipa::path(post, path = "/v1/accounts", security(("office" = [])), request_body = Account,
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn account(
     State(app): State<Shared>,

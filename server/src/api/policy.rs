@@ -28,7 +28,7 @@ pub struct PolicyView {
 }
 
 /// Policies, oldest first.
-#[utoipa::path(get, path = "/v1/policies", responses((status = 200, body = Vec<PolicyView>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/policies", security(("office" = [])), responses((status = 200, body = Vec<PolicyView>), (status = 401, body = Problem)))]
 pub async fn current(State(app): State<Shared>, _: Office) -> Json<Vec<PolicyView>> {
     let footing = app.relay.footing();
     let view = |p: &sync_core::directory::PolicyRef| {
@@ -45,8 +45,8 @@ pub async fn current(State(app): State<Shared>, _: Office) -> Json<Vec<PolicyVie
 }
 
 /// Checks a policy (TOML) and publishes it, in force at once.
-#[utoipa::path(post, path = "/v1/policies", request_body(content = String, content_type = "application/toml"),
-    responses((status = 200, body = PolicyView), (status = 403, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/v1/policies", security(("office" = [])), request_body(content = String, content_type = "application/toml"),
+    responses((status = 200, body = PolicyView), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn publish(
     State(app): State<Shared>,
     Office(person): Office,

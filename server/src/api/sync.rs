@@ -5,17 +5,22 @@
 //! whether it is there and dropped where it does not answer. Dropping loses nothing, since what is not
 //! confirmed is said again on the next connection.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use sync_core::directory::Directory;
+use sync_core::ids::PersonId;
 use sync_core::limits;
+use sync_core::time::UnixMs;
 use sync_core::wire::{Arrived, Decoder, Encoder, Frame, codec};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::door::{self, Full, Seat};
 use super::{Field, Shared, lock};
 use crate::problem::Problem;
 use crate::relay::RelayError;
@@ -36,24 +41,28 @@ const QUIET_BEATS: u32 = 2;
 const SILENT_BEATS: u32 = 6;
 /// Beats without anything from the peer, not even the answer to that, after which it is dropped.
 const GONE_BEATS: u32 = 12;
+/// How long a device whose person has no role in force may hand in its work on one connection, in
+/// milliseconds. It sees no document any more and nothing of it enters: what it sends is held.
+const LEAVING_MS: i64 = 30_000;
+/// After how long somebody who found no seat should come again.
+const COME_AGAIN: Duration = Duration::from_secs(10);
 /// What the socket reads at once. It keeps a buffer of this size for as long as the connection lives.
 const READ_BYTES: usize = 4 * 1024;
 
 /// Opens a device's session.
-#[utoipa::path(get, path = "/v1/sync",
-    responses((status = 101, description = "frames follow"), (status = 401, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/sync", security(("device" = [])),
+    responses((status = 101, description = "frames follow"), (status = 400, body = Problem),
+        (status = 503, body = Problem)))]
 pub async fn sync(
     State(app): State<Shared>,
     Field(bearer): Field,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|e| {
         Problem::new(StatusCode::BAD_REQUEST, "not_a_websocket", "此处须用 WebSocket。", e.body_text())
     })?;
-    let place = app.places.clone().try_acquire_owned().map_err(|_| {
-        let (zh, en) = ("连接已满,请稍后再试。", "All places are taken; try again later.");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", zh, en)
-    })?;
+    let seat = app.seats.take(bearer.device, door::counted(address.ip())).map_err(full)?;
     let peer = Peer { device: bearer.device, person: bearer.person };
     let upgrade = upgrade
         .max_message_size(limits::FRAME_BYTES_MAX + 1024)
@@ -61,12 +70,16 @@ pub async fn sync(
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0);
     Ok(upgrade.on_upgrade(move |socket| async move {
+        let opened_ms = app.clock.unix_ms();
         let lease_ms = i64::from(app.config.lease_days) * 24 * 3_600_000;
         let end = RelayEnd::new(app.relay.clone(), app.blobs.clone(), peer, lease_ms);
         metrics::gauge!("gendan_sessions").increment(1.0);
         let session = Session {
             app,
             socket,
+            seat,
+            opened_ms,
+            paused: None,
             end: Arc::new(Mutex::new(end)),
             encoder: Encoder::new(),
             decoder: Decoder::new(),
@@ -75,13 +88,44 @@ pub async fn sync(
         };
         session.run().await;
         metrics::gauge!("gendan_sessions").decrement(1.0);
-        drop(place);
     }))
+}
+
+fn full(full: Full) -> Problem {
+    let (status, code, zh, en) = match full {
+        Full::Everywhere => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_connections",
+            "连接已满,请稍后再试。",
+            "All places are taken; try again later.",
+        ),
+        Full::Address => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_from_address",
+            "同一网络的连接已满,请稍后再试。",
+            "Too many devices are connected from this address; try again later.",
+        ),
+    };
+    Problem::new(status, code, zh, en).after(COME_AGAIN)
+}
+
+/// Since when a session has served a person who has no role in force; `None` where they have one.
+fn idle_since(directory: &Directory, person: PersonId, opened_ms: UnixMs, now_ms: UnixMs) -> Option<UnixMs> {
+    let roles = directory.people.get(&person).map_or(&[][..], |p| &p.roles);
+    if roles.iter().any(|role| role.holds_at(now_ms)) {
+        return None;
+    }
+    let ended = roles.iter().filter_map(|role| role.to_ms).filter(|to| *to <= now_ms).max();
+    Some(ended.unwrap_or(opened_ms).max(opened_ms))
 }
 
 struct Session {
     app: Shared,
     socket: WebSocket,
+    seat: Seat,
+    opened_ms: UnixMs,
+    /// Until then nothing is read: the device is over its pace.
+    paused: Option<Instant>,
     end: Arc<Mutex<RelayEnd>>,
     encoder: Encoder,
     decoder: Decoder,
@@ -146,10 +190,17 @@ impl Session {
         beats.reset();
         let outcome = loop {
             let step = tokio::select! {
-                message = self.socket.recv() => match message {
+                message = self.socket.recv(), if self.paused.is_none() => match message {
                     Some(Ok(message)) => self.heard(message).await,
                     None | Some(Err(_)) => Err(Over::Gone),
                 },
+                () = until(self.paused) => {
+                    self.paused = None;
+                    Ok(())
+                }
+                () = self.seat.replaced() => {
+                    Err(Over::Failed("replaced", "this device has connected anew".into()))
+                }
                 () = listening.woken() => {
                     self.woken();
                     Ok(())
@@ -203,13 +254,20 @@ impl Session {
 
     async fn heard(&mut self, message: Message) -> Result<(), Over> {
         self.still.silent = 0;
+        self.at_work()?;
         let bytes = match message {
             Message::Binary(bytes) => bytes,
             Message::Close(_) => return Err(Over::Gone),
             Message::Text(_) => return Err(Over::Failed("text_message", "frames are binary".into())),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Ping(_) | Message::Pong(_) => {
+                self.charge(None, 0);
+                return Ok(());
+            }
         };
-        let arrived = match self.decoder.decode(&bytes) {
+        let arrived = self.decoder.decode(&bytes);
+        let frame = if let Ok(Arrived::Frame(frame)) = &arrived { Some(frame) } else { None };
+        self.charge(frame, bytes.len());
+        let arrived = match arrived {
             Ok(arrived) => arrived,
             Err(error) if error.goes_on() => return Ok(()),
             Err(error) => return Err(Over::Failed(error.code(), error.to_string())),
@@ -251,7 +309,35 @@ impl Session {
         lock(&self.end).reported().unsent > 0
     }
 
+    /// Counts what was read. A device over its pace is read more slowly from here on: what it sends
+    /// waits in its own socket, nothing is lost and nobody else waits.
+    fn charge(&mut self, frame: Option<&Frame>, bytes: usize) {
+        let device = { lock(&self.end).peer().device };
+        let wait = self.app.changes.charge(device, door::cost(frame, bytes), self.app.elapsed());
+        if !wait.is_zero() {
+            metrics::counter!("gendan_sessions_slowed_total").increment(1);
+            self.paused = Some(Instant::now() + wait);
+        }
+    }
+
+    /// Ends the session of a person who has had no role in force for a while.
+    fn at_work(&self) -> Result<(), Over> {
+        let (person, now_ms) = ({ lock(&self.end).peer().person }, self.app.clock.unix_ms());
+        let footing = self.app.relay.footing();
+        match idle_since(&footing.directory, person, self.opened_ms, now_ms) {
+            Some(since) if now_ms - since >= LEAVING_MS => {
+                Err(Over::Failed("no_role", "this person has no role in force".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn beat(&mut self) -> Result<(), Over> {
+        self.at_work()?;
+        if self.paused.is_some() {
+            // It is we who do not listen.
+            self.still.silent = 0;
+        }
         match self.still.beat() {
             Due::Rest if self.encoder.holds_context() || self.decoder.holds_context() => self.rest().await,
             Due::Ping => {
@@ -297,6 +383,10 @@ impl Session {
             Ok(Err(error)) => {
                 tracing::error!(%error, "session work failed");
                 Err(Over::Failed("relay_failed", "try again later".into()))
+            }
+            // The relay is stopping: work that had not begun does not begin any more.
+            Err(error) if error.is_cancelled() => {
+                Err(Over::Failed("relay_failed", "the relay is stopping; connect again".into()))
             }
             Err(error) => {
                 tracing::error!(%error, "session work panicked");

@@ -49,6 +49,8 @@ enum Command {
     Restore(keep::Restore),
     /// Read the whole store and say what was found.
     Check(keep::Check),
+    /// Give back room on the disk; the relay must be stopped.
+    Compact(keep::Compact),
     /// Write one order or ticket into a file that anyone can check.
     Evidence(proof::Evidence),
     /// Check an evidence file; needs no data folder.
@@ -127,6 +129,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => backup.run(&context),
         Command::Restore(restore) => restore.run(&context),
         Command::Check(check) => check.run(&context),
+        Command::Compact(compact) => compact.run(&context),
         Command::Evidence(evidence) => evidence.run(&context),
         Command::Verify(verify) => verify.run(&context),
         Command::Openapi => {

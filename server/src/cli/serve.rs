@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use sync_core::store::DeviceStore;
+use sync_core::store::{DeviceStore, SledStore, StoreError};
 use tracing_subscriber::EnvFilter;
 
 use super::{Company, Context, import, keep, proof};
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::control::{self, Ask};
 use crate::listen;
-use crate::log::KeptLog;
+use crate::log::{ChangeLog as _, KeptLog, LogError};
 use crate::projection::{Place, Projection};
 use crate::relay::Relay;
 
@@ -26,6 +26,17 @@ use crate::relay::Relay;
 const WORKERS_MAX: usize = 8;
 /// How late a role or a policy may begin or end for those who are connected.
 const MOMENTS_EVERY: Duration = Duration::from_secs(10);
+/// Values of the store that one step of the audit or of a compaction reads: some milliseconds, in which
+/// writers wait.
+const STEP_VALUES: usize = 1_024;
+/// How often such a step is made: 100,000 documents take a minute or two, at a fraction of one core.
+const STEP_EVERY: Duration = Duration::from_millis(20);
+/// How often the store is looked at whether it is worth writing it anew.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+/// For how many such looks in a row a wasteful store waits for a moment at which nobody writes.
+const TIDY_PATIENCE: u32 = 60;
+/// How long after a whole audit the next one begins.
+const AUDIT_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serve devices and the office until stopped (Ctrl-C or SIGTERM).
 ///
@@ -78,6 +89,7 @@ impl Serve {
                 std::future::pending::<()>().await
             };
             let audited = audit(company.log.clone());
+            let tidied = tidy(company.log.clone());
             tokio::spawn(moments(company.relay.clone(), clock.clone()));
             let Company { relay, keys, .. } = company;
             let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
@@ -90,11 +102,93 @@ impl Serve {
             tokio::select! {
                 served = serving => served,
                 damaged = audited => Err(damaged),
+                damaged = tidied => Err(damaged),
                 () = followed => Ok(()),
             }
         })?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Writes the store anew, step by step beside the work, whenever it has grown far beyond what it holds and
+/// nobody writes for a moment; one that is never quiet is not waited for forever. Ends only where the store
+/// is found damaged.
+async fn tidy(log: Arc<KeptLog<SledStore>>) -> anyhow::Error {
+    let (mut before, mut looks) = (log.head(), 0);
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        let head = log.head();
+        let quiet = std::mem::replace(&mut before, head) == head;
+        let kept = log.clone();
+        let look = move || kept.while_still(|store, _| store.is_wasteful());
+        let due = tokio::task::spawn_blocking(look).await;
+        looks = if matches!(due, Ok(Ok(true))) { looks + 1 } else { 0 };
+        let done = match due {
+            Ok(Ok(true)) if quiet || looks > TIDY_PATIENCE => rewrite(&log).await,
+            Ok(looked) => looked.map(|_| ()),
+            Err(panicked) => return anyhow::Error::new(panicked),
+        };
+        match done {
+            Ok(()) => {}
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "the store is damaged; the relay stops");
+                return anyhow::Error::new(error).context("writing the store anew found damage");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store could not be written anew; it is tried again in a while");
+                tokio::time::sleep(AUDIT_AGAIN / 24).await;
+            }
+        }
+    }
+}
+
+/// One compaction. Readers and writers wait for each step by itself.
+async fn rewrite(log: &Arc<KeptLog<SledStore>>) -> Result<(), StoreError> {
+    let mut ticks = tokio::time::interval(STEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let kept = log.clone();
+        let step = move || kept.while_alone(|store| store.compact_step(STEP_VALUES));
+        let step = tokio::task::spawn_blocking(step).await;
+        if step.map_err(|_| StoreError::Unavailable("its compaction panicked".to_owned()))?? {
+            let sizes = log.while_still(|store, _| store.bytes_on_disk().map(|b| (b, store.live_bytes())));
+            let (bytes, live) = sizes?;
+            tracing::info!(bytes, live, "the store was written anew, without what was deleted");
+            return Ok(());
+        }
+    }
+}
+
+/// Reads the whole store beside the work, again and again; ends only when it is damaged. Opening does not
+/// read it all, so this is what finds a value that is silently missing or stale. From the moment it is
+/// found the store refuses every call, so nothing is answered from it, and readiness is gone.
+async fn audit<S: DeviceStore + Send + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
+    let mut ticks = tokio::time::interval(STEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let log = log.clone();
+        match tokio::task::spawn_blocking(move || log.audit_step(STEP_VALUES)).await {
+            Ok(Ok(audited)) if audited.whole => {
+                tracing::info!(values = audited.values, "the store was read whole; nothing is missing");
+                tokio::time::sleep(AUDIT_AGAIN).await;
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error @ LogError::Store(StoreError::Corrupt { .. }))) => {
+                tracing::error!(%error, "the store is damaged; the relay stops");
+                return anyhow::Error::new(error).context("the audit of the store found damage");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the store could not be audited; restart when that is resolved");
+                tokio::time::sleep(AUDIT_AGAIN).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit of the store panicked");
+                tokio::time::sleep(AUDIT_AGAIN).await;
+            }
+        }
     }
 }
 
@@ -116,23 +210,6 @@ fn quiet_panics() {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(at, "a panic was contained");
     }));
-}
-
-/// Sees in the background that every stored value is there. Done only where one is not: a relay whose
-/// store is damaged does not go on.
-async fn audit<S: DeviceStore + Sync + 'static>(log: Arc<KeptLog<S>>) -> anyhow::Error {
-    loop {
-        let step = log.clone();
-        match tokio::task::spawn_blocking(move || step.audit_step()).await {
-            Ok(Ok(false)) => {}
-            Ok(Ok(true)) => return std::future::pending().await,
-            Ok(Err(error)) => {
-                tracing::error!(code = error.code(), "the store is damaged");
-                return anyhow::Error::new(error);
-            }
-            Err(error) => return anyhow::Error::new(error),
-        }
-    }
 }
 
 /// Lets roles and policies begin and end at their moment, also while nobody writes anything, and compacts
@@ -164,5 +241,58 @@ async fn stopped() {
     tokio::select! {
         result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
         () = terminated => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_core::store::{Audited, Batch, MemoryStore, Pairs, Table};
+
+    use super::*;
+
+    /// A store in which the third step of an audit finds damage.
+    struct Failing {
+        inner: MemoryStore,
+        steps: std::sync::atomic::AtomicU64,
+    }
+    impl DeviceStore for Failing {
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inner.get(table, key)
+        }
+        fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError> {
+            self.inner.scan(table, prefix)
+        }
+        fn scan_after(
+            &self,
+            table: Table,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Pairs, StoreError> {
+            self.inner.scan_after(table, prefix, after, limit)
+        }
+        fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+            self.inner.commit(batch)
+        }
+        fn erase(&mut self) -> Result<(), StoreError> {
+            self.inner.erase()
+        }
+        fn audit_step(&self, _: usize) -> Result<Audited, StoreError> {
+            match self.steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                values @ 0..2 => Ok(Audited { values, whole: false }),
+                _ => Err(StoreError::Corrupt { what: "values are missing".into(), remedy: "restore" }),
+            }
+        }
+        fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+            self.inner.bytes_on_disk()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_audit_that_finds_damage_ends_the_relay_with_the_message() {
+        let store = Failing { inner: MemoryStore::new(), steps: Default::default() };
+        let ended = audit(Arc::new(KeptLog::open(store, 1).unwrap())).await;
+        let words = format!("{ended:#}");
+        assert!(words.contains("audit of the store found damage: the store is damaged: values are missing"));
     }
 }

@@ -20,7 +20,9 @@ const WAY_ON: &str = "restore a backup into an empty folder (`gendan --data NEW 
 /// Refuses a company folder without its store: opening it would make an empty one.
 pub fn present(data: &Path) -> anyhow::Result<()> {
     let log = data.join("log");
-    if log.join("anchor").exists() || log.join("data").exists() {
+    let ours = |name: &str| name == "anchor" || name.split('.').next() == Some("data");
+    let mut entries = log.read_dir().into_iter().flatten().flatten();
+    if entries.any(|entry| entry.file_name().to_str().is_some_and(ours)) {
         return Ok(());
     }
     bail!("the store in {} is missing, although the company's keys are here: {WAY_ON}", log.display())

@@ -4,13 +4,18 @@
 //! The store below gives what a log needs most: a batch is whole or absent, durable when it returns,
 //! and a lost tail is named at opening. Here are the indexes and the group commit: while one batch is
 //! being made durable, those that arrive wait together and go as one. Keys hold ids and hashes only.
+//!
+//! A row costs its seal on the disk and a place in the store's memory, so rows that rest are put together:
+//! the entries of a bucket once it is full, and where a document's changes stand once it is compacted.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use sync_core::ids::{ChangeHash, DocId, Position};
-use sync_core::store::{Batch as Writes, DeviceStore, Pairs, Table};
+use sync_core::store::{Audited, Batch as Writes, DeviceStore, Pairs, Table};
 use sync_core::time::UnixMs;
 
 use super::{
@@ -20,13 +25,21 @@ use super::{
 
 /// Entries that share a key prefix, so that a feed is read by a few scans.
 const BUCKET: u64 = 256;
-/// Values that an audit reads in one step, during which nothing else is served.
-const AUDIT_VALUES: usize = 1_000;
+/// Full buckets that one commit puts together at most.
+const PACKED_MAX: u64 = 16;
+/// Changes of a document whose positions are put together at most: each look at one reads all.
+const INDEXED_MAX: usize = 1_000;
+/// Bytes of a hash and a position.
+const INDEXED_BYTES: usize = 32 + 8;
 /// Batches that are made durable together at most.
 const GROUP_MAX: usize = 512;
+/// Held changes that are read at once while looking for those that fit a filter.
+const HELD_PAGE: usize = 256;
 
 const HEAD: &[u8] = b"head";
 const EPOCH: &[u8] = b"epoch";
+/// The number of buckets whose entries stand in one row each.
+const PACKED: &[u8] = b"packed";
 const HEADS: &[u8] = b"h/";
 
 #[derive(Encode, Decode)]
@@ -52,6 +65,7 @@ pub struct KeptLog<S> {
     store: RwLock<S>,
     epoch: u64,
     head: RwLock<Position>,
+    packed: AtomicU64,
     queue: Mutex<Queue>,
     done: Condvar,
 }
@@ -95,6 +109,16 @@ fn entry_key(position: Position) -> [u8; 16] {
 fn key(prefix: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     [prefix, &parts.concat()].concat()
 }
+/// A row of entries: their positions, and each as it was stored by itself.
+type Entries = Vec<(u64, ByteVec)>;
+
+/// The entries of a row, which holds one or a bucket of them.
+fn entries_in(key: &[u8], bytes: Vec<u8>) -> Result<Entries, LogError> {
+    match key.get(8..) {
+        None | Some([]) => read(&bytes),
+        Some(position) => Ok(vec![(position_in(position)?.0, bytes.into())]),
+    }
+}
 fn audience_key(doc: DocId) -> Vec<u8> {
     key(b"a/", &[&doc.to_bytes()])
 }
@@ -124,10 +148,12 @@ impl<S: DeviceStore> KeptLog<S> {
             }
         };
         let head = store.get(Table::Meta, HEAD)?.map_or(Ok(Position(0)), |bytes| position_in(&bytes))?;
+        let packed = store.get(Table::Meta, PACKED)?.map_or(Ok(Position(0)), |bytes| position_in(&bytes))?;
         Ok(Self {
             store: RwLock::new(store),
             epoch,
             head: RwLock::new(head),
+            packed: AtomicU64::new(packed.0),
             queue: Mutex::default(),
             done: Condvar::new(),
         })
@@ -139,18 +165,25 @@ impl<S: DeviceStore> KeptLog<S> {
         Ok(store.commit(Writes::new().put(Table::Meta, EPOCH, epoch.to_be_bytes()))?)
     }
 
-    /// Reads some more of the store to see that all of it is there; true once it is through. Other calls
-    /// go on between the steps.
-    pub fn audit_step(&self) -> Result<bool, LogError> {
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(store.audit_step(AUDIT_VALUES)?)
-    }
-
     /// Runs `work` on the store while nothing is written to it, such as a backup.
     pub fn while_still<T>(&self, work: impl FnOnce(&S, Position) -> T) -> T {
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let head = *self.head.read().unwrap_or_else(PoisonError::into_inner);
         work(&store, head)
+    }
+
+    /// Runs `work` on the store while nobody else reads or writes it, such as compaction.
+    pub fn while_alone<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        work(&mut self.store.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads and checks further values of the store, up to `values_max`; writers wait meanwhile, readers do
+    /// not. See [`DeviceStore::audit_step`].
+    ///
+    /// # Errors
+    /// [`LogError::Store`] with what is damaged.
+    pub fn audit_step(&self, values_max: usize) -> Result<Audited, LogError> {
+        self.reading(|store| Ok(store.audit_step(values_max)?))
     }
 
     fn reading<T>(&self, read: impl FnOnce(&S) -> Result<T, LogError>) -> Result<T, LogError> {
@@ -192,11 +225,18 @@ impl<S: DeviceStore> KeptLog<S> {
         for (ticket, job) in group {
             outcomes.push((ticket, stage.job(job)));
         }
+        let packed = match stage.pack(self.packed.load(Ordering::Relaxed), head) {
+            Ok(packed) => packed,
+            Err(error) => {
+                return outcomes.into_iter().map(|(ticket, _)| (ticket, Err(error.clone()))).collect();
+            }
+        };
         let (head, writes) = (stage.head, stage.writes.put(Table::Meta, HEAD, stage.head.0.to_be_bytes()));
         if let Err(error) = store.commit(writes) {
             return outcomes.into_iter().map(|(ticket, _)| (ticket, Err(error.clone().into()))).collect();
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
+        self.packed.store(packed, Ordering::Relaxed);
         outcomes
     }
 }
@@ -273,7 +313,7 @@ impl<S: DeviceStore> Stage<'_, S> {
         let position = self.head;
         if let Entry::Change { doc, hash, bytes, .. } = &mut entry {
             let doc = doc.to_bytes();
-            let loose = (*hash, minicbor::bytes::ByteVec::from(bytes.take().unwrap_or_default()));
+            let loose = (*hash, ByteVec::from(bytes.take().unwrap_or_default()));
             self.put(Table::Outbox, key(&[], &[&doc, &position.0.to_be_bytes()]), cbor(&loose));
             self.put(Table::Command, key(&[], &[&doc, &hash.0]), position.0.to_be_bytes().to_vec());
             self.put(Table::Meta, key(b"d/", &[&doc]), position.0.to_be_bytes().to_vec());
@@ -302,6 +342,47 @@ impl<S: DeviceStore> Stage<'_, S> {
         Ok(())
     }
 
+    /// Puts the entries of buckets that are full, and stand in the store, into one row each; how many
+    /// buckets do so then.
+    fn pack(&mut self, packed: u64, stored: Position) -> Result<u64, LogError> {
+        let full = (stored.0 / BUCKET).min(packed + PACKED_MAX);
+        for bucket in packed..full {
+            let mut entries = Vec::new();
+            for (key, bytes) in self.store.scan(Table::Change, &bucket.to_be_bytes())? {
+                entries.extend(entries_in(&key, bytes)?);
+                self.delete(Table::Change, key);
+            }
+            self.put(Table::Change, bucket.to_be_bytes(), cbor(&entries));
+        }
+        if full > packed {
+            self.put(Table::Meta, PACKED, full.to_be_bytes().to_vec());
+        }
+        Ok(full.max(packed))
+    }
+
+    /// Puts into one row where the stored changes of a document are.
+    fn index(&mut self, doc: [u8; 17]) -> Result<(), LogError> {
+        let stored = self.store.scan(Table::Command, &doc)?;
+        let mut indexed = BTreeSet::<[u8; INDEXED_BYTES]>::new();
+        for (key, bytes) in &stored {
+            let hash = &key[doc.len()..];
+            if hash.is_empty() {
+                indexed.extend(bytes.as_chunks::<INDEXED_BYTES>().0.iter().copied());
+            } else {
+                let pair = [hash, bytes.as_slice()].concat().try_into();
+                indexed.insert(pair.map_err(|_| LogError::Corrupt("where a change stands".into()))?);
+            }
+        }
+        if indexed.len() > INDEXED_MAX {
+            return Ok(());
+        }
+        for (key, _) in stored {
+            self.delete(Table::Command, key);
+        }
+        self.put(Table::Command, doc, indexed.into_iter().flatten().collect());
+        Ok(())
+    }
+
     fn compact(&mut self, Snapshot { doc, bytes, upto }: Snapshot) -> Result<(), LogError> {
         for (key, _) in self.store.scan(Table::Outbox, &doc.to_bytes())? {
             if position_in(&key[17..])? <= upto {
@@ -309,7 +390,7 @@ impl<S: DeviceStore> Stage<'_, S> {
             }
         }
         self.put(Table::Document, doc.to_bytes(), cbor(&StoredSnapshot { upto, bytes }));
-        Ok(())
+        self.index(doc.to_bytes())
     }
 }
 
@@ -339,8 +420,10 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
         self.reading(|store| {
             let mut bucket = (after.0 + 1) / BUCKET;
             while logged.len() < limit && bucket <= head.0 / BUCKET {
-                for (key, bytes) in store.scan(Table::Change, &bucket.to_be_bytes())? {
-                    let position = position_in(&key[8..])?;
+                let stored = store.scan(Table::Change, &bucket.to_be_bytes())?;
+                let entries = stored.into_iter().map(|(key, bytes)| entries_in(&key, bytes));
+                for (position, bytes) in entries.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+                    let position = Position(position);
                     if position <= after || position > head || logged.len() >= limit {
                         continue;
                     }
@@ -348,7 +431,7 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
                     if let Entry::Change { doc, bytes, .. } = &mut entry {
                         let loose = key_of_loose(*doc, position);
                         if let Some(stored) = store.get(Table::Outbox, &loose)? {
-                            let (_, found): (ChangeHash, minicbor::bytes::ByteVec) = read(&stored)?;
+                            let (_, found): (ChangeHash, ByteVec) = read(&stored)?;
                             *bytes = Some(found.into());
                         }
                     }
@@ -362,8 +445,16 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
     }
 
     fn position_of(&self, doc: DocId, hash: ChangeHash) -> Result<Option<Position>, LogError> {
-        let key = key(&[], &[&doc.to_bytes(), &hash.0]);
-        self.reading(|store| store.get(Table::Command, &key)?.map(|b| position_in(&b)).transpose())
+        let doc = doc.to_bytes();
+        self.reading(|store| {
+            if let Some(bytes) = store.get(Table::Command, &key(&doc, &[&hash.0]))? {
+                return position_in(&bytes).map(Some);
+            }
+            let indexed = store.get(Table::Command, &doc)?.unwrap_or_default();
+            let indexed = indexed.as_chunks::<INDEXED_BYTES>().0;
+            let at = indexed.binary_search_by(|pair| pair[..32].cmp(&hash.0));
+            at.ok().map(|at| position_in(&indexed[at][32..])).transpose()
+        })
     }
 
     fn document(&self, doc: DocId) -> Result<Option<StoredDocument>, LogError> {
@@ -375,7 +466,7 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
             let snapshot: Option<StoredSnapshot> = snapshot.map(|bytes| read(&bytes)).transpose()?;
             let mut changes = Vec::new();
             for (key, bytes) in store.scan(Table::Outbox, &doc.to_bytes())? {
-                let (hash, bytes): (ChangeHash, minicbor::bytes::ByteVec) = read(&bytes)?;
+                let (hash, bytes): (ChangeHash, ByteVec) = read(&bytes)?;
                 changes.push((position_in(&key[17..])?, hash, bytes.into()));
             }
             let last = position_in(&last)?;
@@ -399,10 +490,10 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
     }
 
     fn documents(&self, after: Option<DocId>, limit: usize) -> Result<Vec<(DocId, Position)>, LogError> {
-        let stored = self.reading(|store| Ok(store.scan(Table::Meta, b"d/")?))?;
-        let docs = stored.iter().map(|(key, last)| Ok((doc_in(&key[2..])?, position_in(last)?)));
-        let docs: Vec<(DocId, Position)> = docs.collect::<Result<_, LogError>>()?;
-        Ok(docs.into_iter().filter(|(doc, _)| after.is_none_or(|a| *doc > a)).take(limit).collect())
+        let after = after.map(|doc| key(b"d/", &[&doc.to_bytes()]));
+        let stored =
+            self.reading(|store| Ok(store.scan_after(Table::Meta, b"d/", after.as_deref(), limit)?))?;
+        stored.iter().map(|(key, last)| Ok((doc_in(&key[2..])?, position_in(last)?))).collect()
     }
 
     fn compact(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
@@ -415,10 +506,10 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
 
     fn tagged(&self, tag: Tag, after: Option<DocId>, limit: usize) -> Result<Vec<DocId>, LogError> {
         let prefix = tag_key(tag, &[]);
-        let stored = self.reading(|store| Ok(store.scan(Table::Meta, &prefix)?))?;
-        let docs: Vec<DocId> =
-            stored.iter().map(|(key, _)| doc_in(&key[prefix.len()..])).collect::<Result<_, _>>()?;
-        Ok(docs.into_iter().filter(|doc| after.is_none_or(|a| *doc > a)).take(limit).collect())
+        let after = after.map(|doc| tag_key(tag, &doc.to_bytes()));
+        let stored =
+            self.reading(|store| Ok(store.scan_after(Table::Meta, &prefix, after.as_deref(), limit)?))?;
+        stored.iter().map(|(key, _)| doc_in(&key[prefix.len()..])).collect()
     }
 
     fn held(
@@ -428,14 +519,26 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
         limit: usize,
     ) -> Result<Vec<HeldChange>, LogError> {
         let prefix = filter.doc.map(|doc| doc.to_bytes().to_vec()).unwrap_or_default();
-        let stored = self.reading(|store| Ok(store.scan(Table::Held, &prefix)?))?;
-        let held: Vec<HeldChange> = stored.iter().map(|(_, bytes)| read(bytes)).collect::<Result<_, _>>()?;
         let fits = |h: &HeldChange| {
-            filter.device.is_none_or(|d| d == h.device)
-                && (!filter.waiting || h.state == HeldState::Waiting)
-                && after.is_none_or(|a| (h.doc, h.hash) > a)
+            filter.device.is_none_or(|d| d == h.device) && (!filter.waiting || h.state == HeldState::Waiting)
         };
-        Ok(held.into_iter().filter(fits).take(limit).collect())
+        let mut after = after.map(|(doc, hash)| key(&[], &[&doc.to_bytes(), &hash.0]));
+        let mut found = Vec::new();
+        loop {
+            let page = self.reading(|store| {
+                Ok(store.scan_after(Table::Held, &prefix, after.as_deref(), HELD_PAGE)?)
+            })?;
+            for (_, bytes) in &page {
+                let held: HeldChange = read(bytes)?;
+                if found.len() < limit && fits(&held) {
+                    found.push(held);
+                }
+            }
+            if found.len() >= limit || page.len() < HELD_PAGE {
+                return Ok(found);
+            }
+            after = page.last().map(|(key, _)| key.clone());
+        }
     }
 
     fn held_one(&self, doc: DocId, hash: ChangeHash) -> Result<Option<HeldChange>, LogError> {

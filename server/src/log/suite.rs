@@ -107,6 +107,17 @@ fn a_feed_is_read_across_any_border(home: &impl Home) {
         assert_eq!(found, expected, "a feed after {after} of {limit} has no gap");
     }
     assert!(log.read(Position(10_000), 5).expect("reads").is_empty(), "nothing stands after the head");
+    drop(log);
+    let log = home.open();
+    append(&log, (701..=5_000).map(|n| change(1, n)).collect());
+    append(&log, vec![change(1, 5_001)]);
+    let read = log.read(Position(0), 6_000).expect("reads");
+    assert!(read.iter().map(|l| l.position.0).eq(1..=5_001), "a feed that was read across goes on");
+    assert_eq!(
+        log.position_of(doc(1), hash(4_000)).expect("reads"),
+        Some(Position(4_000)),
+        "its changes too"
+    );
 }
 
 fn a_change_is_found_by_its_hash_and_a_document_by_its_id(home: &impl Home) {
@@ -218,6 +229,13 @@ fn compaction_keeps_the_document(home: &impl Home) {
         read.iter().map(|l| matches!(&l.entry, Entry::Change { bytes: Some(_), .. })).collect();
     assert_eq!(bytes, [false, true, false, true], "the feed tells which stand in the snapshot");
     assert_eq!(log.position_of(doc(1), hash(1)).expect("reads"), Some(Position(1)), "changes stay known");
+    append(&log, vec![change(1, 5)]);
+    for upto in [4, 5] {
+        let snapshot = Snapshot { doc: doc(1), bytes: b"snapshot".to_vec(), upto: Position(upto) };
+        log.compact(vec![snapshot]).expect("compacts");
+        let found = [1, 2, 3, 4, 5].map(|n| log.position_of(doc(1), hash(n)).expect("reads"));
+        assert_eq!(found, [1, 0, 3, 4, 5].map(|n| Some(Position(n)).filter(|p| p.0 > 0)), "all stay known");
+    }
     let other = log.document(doc(2)).expect("reads").expect("it is there");
     assert_eq!((other.changes.len(), other.snapshot), (1, None), "another document is as it was");
 }

@@ -12,7 +12,7 @@ use sync_core::ids::{BlobHash, DocId, Position};
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::time::UnixMs;
 use sync_core::wire::digest::{ScopeDigest, heads_digest};
-use sync_core::wire::frames::{Feed, FeedItem, Frame, Hello, Welcome};
+use sync_core::wire::frames::{Feed, FeedItem, Frame, Hello, Verdict, Welcome};
 use sync_core::wire::{VERSION_MAX, VERSION_MIN, negotiate};
 
 use super::audience::visible;
@@ -20,6 +20,9 @@ use super::feed::Fresh;
 use super::gate::Peer;
 use super::{Relay, RelayError};
 use crate::blob::BlobStore;
+
+/// Decisions about held changes that one frame tells.
+const DECIDED_MAX: usize = 400;
 
 /// What the office sees of a connected device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +54,9 @@ pub struct RelayEnd {
     /// Documents of a first sync, or that moved in or out of scope, which are still to be told; and the
     /// position that is reached with the last of them.
     first: Option<(Vec<DocId>, Position)>,
+    /// What became of changes of the device that were held, still to be told: its feed position says
+    /// nothing about them to this log.
+    decided: Vec<FeedItem>,
     policy: u32,
     inventory: BTreeMap<DocId, [u8; 8]>,
     reported: Reported,
@@ -74,6 +80,7 @@ impl RelayEnd {
             greeted: false,
             cursor: Position(0),
             first: None,
+            decided: Vec::new(),
             policy: 0,
             inventory: BTreeMap::new(),
             reported: Reported::default(),
@@ -100,9 +107,16 @@ impl RelayEnd {
             Frame::Hello(hello) => self.hello(hello, now_ms),
             Frame::Push(push) => {
                 let count = u32::try_from(push.changes.len()).unwrap_or(u32::MAX);
+                let doc = push.doc;
                 let verdicts = self.relay.push(self.peer, push, now_ms)?;
                 self.reported.unsent = self.reported.unsent.saturating_sub(count);
+                let entered = verdicts.verdicts.iter().any(|v| matches!(v, Verdict::Admitted { .. }));
                 let mut frames = vec![Frame::Verdicts(verdicts)];
+                if entered && !self.shut_out && !self.sees(doc, now_ms)? {
+                    // It entered although its author sees the document no more, or never did: no feed tells.
+                    let items = vec![FeedItem::Forget { doc }];
+                    frames.push(Frame::Feed(Feed { items, upto: Position(0), more: !self.is_caught_up() }));
+                }
                 frames.extend(self.wipe_if_done());
                 Ok(frames)
             }
@@ -111,6 +125,8 @@ impl RelayEnd {
                 let mut items =
                     if items.is_empty() { vec![FeedItem::Forget { doc: need.doc }] } else { items };
                 items.splice(0..0, self.relay.directory_since(self.cursor)?);
+                // A directory names policies: a connection that breaks now must not leave the device without.
+                items.splice(0..0, self.policies_due());
                 Ok(vec![Frame::Feed(Feed { items, upto: Position(0), more: !self.is_caught_up() })])
             }
             Frame::Digest(asked) => {
@@ -189,6 +205,7 @@ impl RelayEnd {
         self.cursor = if known { hello.cursor } else { head };
         if !known && !self.shut_out {
             self.first = Some((self.relay.scope(self.peer.person, now_ms)?, head));
+            self.decided = self.relay.decided(self.peer.device)?;
         }
         let welcome = Welcome { version, epoch, now_ms, head, lease_until_ms: now_ms + self.lease_ms };
         let mut frames = vec![Frame::Welcome(welcome)];
@@ -213,7 +230,8 @@ impl RelayEnd {
 
     fn sees(&self, doc: DocId, now_ms: UnixMs) -> Result<bool, RelayError> {
         let interests = self.relay.footing().interests(self.peer.person, now_ms);
-        Ok(!self.shut_out && visible(&self.relay.log().audience(doc)?, &interests))
+        let audience = self.relay.hub.audience(&*self.relay.log, doc)?;
+        Ok(!self.shut_out && visible(&audience, &interests))
     }
 
     /// Policies that the device does not have, as items; they go before what needs them.
@@ -244,13 +262,20 @@ impl RelayEnd {
             }
         }
         if let Some((left, upto)) = &mut self.first {
-            feed = Some(self.relay.moved(self.peer, left, *upto, now_ms)?);
+            let mut next = self.relay.moved(self.peer, left, *upto, now_ms)?;
+            let told = self.decided.len().min(DECIDED_MAX);
+            next.items.extend(self.decided.drain(..told));
+            if !self.decided.is_empty() {
+                (next.upto, next.more) = (Position(0), true);
+            }
+            feed = Some(next);
         }
         if feed.is_none() && !policies.is_empty() {
             feed = Some(Feed { items: Vec::new(), upto: self.cursor, more: false });
         }
         let Some(mut feed) = feed else { return Ok(None) };
-        self.first.take_if(|(left, _)| left.is_empty());
+        let told = self.decided.is_empty();
+        self.first.take_if(|(left, _)| left.is_empty() && told);
         self.cursor = self.cursor.max(feed.upto);
         self.policy = self.relay.footing().blobs.keys().last().copied().unwrap_or(self.policy);
         feed.items.splice(0..0, policies);
@@ -277,7 +302,10 @@ impl RelayEnd {
     /// Compares the device's inventory with its scope: what differs is sent whole, and asked for.
     fn repair(&mut self, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {
         let theirs = std::mem::take(&mut self.inventory);
-        let mut items = Vec::new();
+        if self.shut_out {
+            return Ok(Vec::new());
+        }
+        let mut items = self.policies_due();
         for doc in self.relay.scope(self.peer.person, now_ms)? {
             let ours = self.relay.heads_of(doc)?.map(|heads| heads_digest(doc, &heads));
             if ours.as_ref() != theirs.get(&doc) {
@@ -287,11 +315,17 @@ impl RelayEnd {
                 }
             }
         }
-        for doc in theirs.keys() {
-            let known = !self.relay.log().audience(*doc)?.is_empty();
-            if !self.sees(*doc, now_ms)? {
-                // A document that a restored relay does not know is asked for, not taken away.
-                items.push(if known { FeedItem::Forget { doc: *doc } } else { FeedItem::Need { doc: *doc } });
+        for (doc, digest) in &theirs {
+            if self.sees(*doc, now_ms)? {
+                continue;
+            }
+            // What a restored relay does not know of a document is asked for before that is taken away.
+            let ours = self.relay.heads_of(*doc)?.map(|heads| heads_digest(*doc, &heads));
+            if ours.as_ref() != Some(digest) {
+                items.push(FeedItem::Need { doc: *doc });
+            }
+            if !self.relay.log().audience(*doc)?.is_empty() {
+                items.push(FeedItem::Forget { doc: *doc });
             }
         }
         let mut frames = Vec::new();

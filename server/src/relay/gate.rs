@@ -72,10 +72,14 @@ impl Relay {
             if gathered.has_admitted() {
                 self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
             }
+            let moves = gathered.moves;
             let positions = self.settle(found, stage.into_document(), gathered, now_ms)?;
-            Ok((verdicts, positions))
+            Ok((verdicts, positions, moves))
         })?;
-        let (verdicts, positions) = verdicts;
+        let (verdicts, positions, moves) = verdicts;
+        if moves {
+            self.retry_facet(doc, now_ms)?;
+        }
         let answer = |(hash, verdict): (ChangeHash, Option<Verdict>)| {
             let entered =
                 || Verdict::Admitted { position: positions.get(&hash).copied().unwrap_or_default() };
@@ -102,8 +106,8 @@ impl Relay {
         if known && gathered.admitted.iter().any(|(hash, _)| *hash == change.hash) {
             return Ok(None);
         }
-        let mut earlier = gathered.earlier.iter().filter(|held| held.hash == change.hash);
-        if let Some(earlier) = earlier.find(|held| held.reason.code != RefusalCode::DependencyMissing) {
+        let earlier = gathered.earlier.iter().find(|held| held.hash == change.hash).cloned();
+        if let Some(earlier) = earlier.as_ref().filter(|h| !may_enter_now(h, peer)) {
             return Ok(Some(Verdict::Held { refusal: earlier.reason.clone() }));
         }
         let footing = self.footing();
@@ -127,9 +131,16 @@ impl Relay {
         match verdict {
             Ok(admitted) => {
                 gathered.replayed(admitted.command, change.hash);
+                // The same change, held when it came too early or by another device, has entered.
+                let state = HeldState::Replayed { as_hash: change.hash };
+                gathered.held.extend(earlier.map(|h| HeldChange { state, ..h }));
                 let fact = admitted.fact.as_ref().map(|f| &f.payload);
                 gathered.admit(doc, admitted.change, peer.device, fact);
                 Ok(None)
+            }
+            // Somebody else's, which is held already: it stays in its author's name.
+            Err(refusal) if refusal.code == RefusalCode::ForeignActor && earlier.is_some() => {
+                Ok(Some(Verdict::Held { refusal }))
             }
             Err(refusal) => {
                 gathered.held.push(hold(doc, change, peer, now_ms, refusal.clone()));
@@ -161,7 +172,12 @@ impl Relay {
         if !doc.kind().is_money() || footing.rules().scopes(peer.person, now_ms).is_empty() {
             return Ok(None);
         }
-        let tags = audience::money_tags(doc, &self.log.audience(doc.subject())?);
+        let subject = self.log.audience(doc.subject())?;
+        if subject.is_empty() {
+            // Whose it is will be known once its order or ticket is here.
+            return Ok(Some(Refusal::new(RefusalCode::DependencyMissing)));
+        }
+        let tags = audience::money_tags(doc, &subject);
         let inside = audience::visible(&tags, &footing.interests(peer.person, now_ms));
         Ok((!inside).then(|| Refusal::new(RefusalCode::OutOfScope)))
     }
@@ -174,6 +190,20 @@ impl Relay {
     fn tray(&self, doc: DocId, waiting: bool) -> Result<Vec<HeldChange>, RelayError> {
         let filter = crate::log::HeldFilter { doc: Some(doc), waiting, ..Default::default() };
         Ok(self.log.held(&filter, None, usize::MAX)?)
+    }
+
+    /// The prices of an order or ticket that came before it did enter once it has.
+    pub(super) fn retry_facet(&self, doc: DocId, now_ms: UnixMs) -> Result<(), RelayError> {
+        let Some(facet) = doc.kind().money().map(|kind| doc.facet(kind)) else { return Ok(()) };
+        if !self.waiting(facet)?.iter().any(|h| h.reason.code == RefusalCode::DependencyMissing) {
+            return Ok(());
+        }
+        self.shelf.with(facet, |found| {
+            let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(facet)));
+            let mut gathered = Gathered::default();
+            self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
+            self.settle(found, stage.into_document(), gathered, now_ms).map(drop)
+        })
     }
 
     /// What was held only for a missing dependency enters once the dependency has.
@@ -199,7 +229,12 @@ impl Relay {
                     now_ms: held.at_ms,
                     released: false,
                 };
-                match admit(stage, &held.bytes, &gate) {
+                let peer = Peer { device: held.device, person: held.person };
+                let verdict = match self.outside(&footing, peer, doc, held.at_ms)? {
+                    Some(refusal) => Err(refusal),
+                    None => admit(stage, &held.bytes, &gate),
+                };
+                match verdict {
                     Ok(admitted) => {
                         // Not as the device's own: it dropped the change when it was held.
                         let fact = admitted.fact.as_ref().map(|f| &f.payload);
@@ -298,6 +333,16 @@ impl Relay {
             differs.then_some(Entry::Interests { person: *person, gained, lost })
         };
         after.people.keys().filter_map(moved).collect()
+    }
+}
+
+/// Whether a held change is judged anew where it comes again: what it builds on may be here now, and what
+/// another device gave back to a restored relay may come from its author.
+fn may_enter_now(held: &HeldChange, peer: Peer) -> bool {
+    match held.reason.code {
+        RefusalCode::DependencyMissing => true,
+        RefusalCode::ForeignActor => held.device != peer.device,
+        _ => false,
     }
 }
 

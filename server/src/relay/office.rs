@@ -13,11 +13,11 @@ use sync_core::policy::model::Power;
 use sync_core::policy::publish::Published;
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::time::{Now, UnixMs};
-use sync_core::wire::frames::Resolution;
+use sync_core::wire::frames::{FeedItem, Resolution};
 
 use super::gate::{Gathered, RELAY, resolved};
 use super::{Relay, RelayError, policy_record};
-use crate::log::{Batch, HeldChange, HeldState};
+use crate::log::{Batch, HeldChange, HeldFilter, HeldState};
 
 /// In whose name the office acts, with randomness for ids.
 pub struct Clerk<'a> {
@@ -100,6 +100,23 @@ impl Relay {
         Ok(())
     }
 
+    /// What became of the changes of a device that were held, as items of a feed.
+    pub(super) fn decided(&self, device: DeviceId) -> Result<Vec<FeedItem>, RelayError> {
+        let footing = self.footing();
+        let filter = HeldFilter { device: Some(device), ..HeldFilter::default() };
+        let item = |held: HeldChange| {
+            let resolution = match held.state {
+                HeldState::Released { .. } => Resolution::Released,
+                HeldState::Discarded { by, why, .. } => {
+                    Resolution::Discarded { why, by: footing.directory.person_name(by) }
+                }
+                HeldState::Waiting | HeldState::Replayed { .. } => return None,
+            };
+            Some(FeedItem::Resolved { doc: held.doc, hash: held.hash, resolution })
+        };
+        Ok(self.log.held(&filter, None, usize::MAX)?.into_iter().filter_map(item).collect())
+    }
+
     fn deciding(
         &self,
         clerk: &Clerk<'_>,
@@ -148,7 +165,8 @@ impl Relay {
             gathered.held.push(HeldChange { state, ..held });
             self.settle(found, stage.into_document(), gathered, now_ms)?;
             Ok(())
-        })
+        })?;
+        self.retry_facet(doc, now_ms)
     }
 
     /// Sets a held change aside for good; it stays readable.

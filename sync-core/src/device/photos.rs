@@ -6,7 +6,7 @@
 //! for that no document here names; number and bytes are bounded, the oldest go first, and what belongs
 //! to a document goes with it. Photos that were taken with this device are not counted: it keeps those.
 
-use super::record::{self, Photo};
+use super::record::{self, PendingBlob, Photo};
 use super::{Device, DeviceError};
 use crate::document::Document;
 use crate::fact::kinds::Evidence;
@@ -166,6 +166,22 @@ impl<S: DeviceStore> Device<S> {
         let theirs = self.kept().unwrap_or_default();
         let theirs = theirs.iter().filter(|(_, photo)| photo.doc == doc);
         theirs.fold(Batch::new(), |batch, (hash, photo)| batch.and(self.without_photo(*hash, photo)))
+    }
+
+    /// A relay that was restored may lack photos that it had confirmed: all that are here and that a
+    /// document here names are offered once more.
+    pub(super) fn offer_again(&mut self) -> Result<(), DeviceError> {
+        let mut batch = Batch::new();
+        for doc in self.all_rows()?.into_iter().map(|row| row.doc) {
+            let Some(found) = self.shelf.document(doc)? else { continue };
+            for (hash, evidence) in evidence_of(&found) {
+                let Some(bytes) = self.shelf.store.get(Table::Blob, &hash.0)? else { continue };
+                let media = evidence.media.unwrap_or_default();
+                let pending = PendingBlob { doc, media, size: bytes.len() as u64 };
+                batch = batch.put(Table::Meta, record::pending_key(hash), record::cbor(&pending));
+            }
+        }
+        self.shelf.commit(batch, [])
     }
 
     /// The relay does not have it, or not for us: it may be asked for again later.

@@ -20,6 +20,9 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, Table};
 use crate::time::Now;
 
+/// Numbers that are tried one by one at most: no device comes near, but a damaged store may say anything.
+const NUMBERS_MAX: u64 = 1 << 20;
+
 /// What could be read of a damaged store.
 #[derive(Debug)]
 pub struct Salvage {
@@ -77,6 +80,7 @@ impl Salvage {
     fn outbox<S: DeviceStore>(&mut self, store: &S) {
         let last = store.get(Table::Meta, SEQUENCE).ok().flatten();
         let last = last.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let last = last.filter(|last| *last <= NUMBERS_MAX);
         let Some(last) = last else {
             let all = self.counted(store.scan(Table::Outbox, &[]).map_err(DeviceError::from));
             for (_, bytes) in all.unwrap_or_default() {

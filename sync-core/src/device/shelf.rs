@@ -28,6 +28,9 @@ pub(super) struct Shelf<S> {
     unsent: BTreeMap<u64, Unsent>,
 }
 
+/// The greatest number that a store may stand at: no device comes near, and counting on cannot overflow.
+const NUMBER_MAX: u64 = 1 << 48;
+
 /// An entry of the outbox, without what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unsent {
@@ -50,8 +53,10 @@ impl<S: DeviceStore> Shelf<S> {
         let next = match store.get(Table::Meta, SEQUENCE)? {
             Some(bytes) => bytes
                 .try_into()
+                .ok()
                 .map(u64::from_be_bytes)
-                .map_err(|_| DeviceError::Damaged("sequence".into()))?,
+                .filter(|next| *next <= NUMBER_MAX)
+                .ok_or_else(|| DeviceError::Damaged("sequence".into()))?,
             None => 1,
         };
         let stored = store.scan(Table::Outbox, &[])?;

@@ -24,6 +24,9 @@ use crate::wire::frames::{
 };
 use crate::wire::{VERSION_MAX, VERSION_MIN};
 
+/// The epoch of no relay: noted while a relay that was restored has not yet been given all it lacks.
+const UNSETTLED: u64 = u64::MAX;
+
 /// Values that an audit reads in one step.
 const AUDIT_VALUES: usize = 10_000;
 
@@ -46,6 +49,10 @@ pub(super) struct Session {
     /// Photos that were asked for on this connection: each part answers for the next.
     pub(super) asked_photos: BTreeSet<BlobHash>,
     refused: Option<Refusal>,
+    /// The epoch of a restored relay, which is noted once what it lacks has been given to it.
+    adopting: Option<u64>,
+    /// It has answered the inventory: what it lacks is in flight.
+    answered: bool,
 }
 
 fn broken(code: &'static str, message: impl std::fmt::Display) -> DeviceError {
@@ -57,7 +64,7 @@ impl<S: DeviceStore> Device<S> {
     pub fn connect(&mut self, app: &str, now: &Now) -> Result<Vec<Frame>, DeviceError> {
         // Opening reads only what it needs; before anything is said to be in step, all of it is looked at.
         while !self.audited {
-            self.audited = self.shelf.store.audit_step(AUDIT_VALUES)?;
+            self.audited = self.shelf.store.audit_step(AUDIT_VALUES)?.whole;
         }
         self.session = Session::default();
         let state = self.sync_view()?;
@@ -103,10 +110,20 @@ impl<S: DeviceStore> Device<S> {
 
     /// Takes one frame; gives the frames to send.
     pub fn handle(&mut self, frame: Frame, now: &Now) -> Result<Vec<Frame>, DeviceError> {
+        if self.wiped && !matches!(frame, Frame::Wipe { .. }) {
+            // What was under way when the device erased itself is not taken in any more.
+            return Ok(Vec::new());
+        }
         match frame {
             Frame::Welcome(welcome) => self.welcome(&welcome, now),
             Frame::Feed(feed) => self.feed(feed),
             Frame::Verdicts(verdicts) => self.verdicts(verdicts, now),
+            // The question came right after the inventory: so did this, after what was asked for then.
+            Frame::Agreement { .. } if self.session.adopting.is_some() && !self.session.answered => {
+                self.session.answered = true;
+                self.adopt()?;
+                Ok(Vec::new())
+            }
             Frame::Agreement { agree } => {
                 self.session.agreed = Some(agree);
                 if agree { Ok(Vec::new()) } else { self.inventory() }
@@ -128,22 +145,44 @@ impl<S: DeviceStore> Device<S> {
         }
         let another = self.link.epoch != 0 && self.link.epoch != welcome.epoch;
         // An older copy of its store was put back without a new epoch: it lacks what it had confirmed.
-        let restored = another || welcome.head < self.link.cursor;
+        let older = welcome.head < self.link.cursor;
+        // A first sync that broke off may have brought what is no longer for this device, and no feed tells.
+        let half = self.link.cursor == Position(0) && !self.all_rows()?.is_empty();
+        let restored = another || older || half;
         if restored {
             // The relay is another incarnation: its positions say nothing about ours.
             self.link.cursor = Position(0);
+            // A connection that breaks before the relay has everything must not be the last to compare.
+            self.link.epoch = UNSETTLED;
+            self.session.adopting = Some(welcome.epoch);
+        } else {
+            self.link.epoch = welcome.epoch;
         }
-        self.link.epoch = welcome.epoch;
         self.link.trusted =
             Some(Trusted { unix_ms: welcome.now_ms, elapsed_ms: now.elapsed_ms, boot: now.boot });
         self.link.lease_until_ms = Some(welcome.lease_until_ms);
         self.shelf.commit(self.link_batch(), [])?;
         self.session.live = true;
-        let mut frames = if restored { self.inventory()? } else { Vec::new() };
+        let mut frames = Vec::new();
+        if restored {
+            frames.extend(self.inventory()?);
+            frames.push(self.ask_agreement()?);
+            self.offer_again()?;
+        }
         frames.extend(self.pump()?);
         frames.extend(self.offers()?);
         frames.extend(self.gets()?);
         Ok(frames)
+    }
+
+    /// Notes a restored relay's epoch once it has everything that it asked for.
+    fn adopt(&mut self) -> Result<(), DeviceError> {
+        if !self.session.answered || !self.session.in_flight.is_empty() {
+            return Ok(());
+        }
+        let Some(epoch) = self.session.adopting.take() else { return Ok(()) };
+        self.link.epoch = epoch;
+        self.shelf.commit(self.link_batch(), [])
     }
 
     fn link_batch(&self) -> Batch {
@@ -220,6 +259,9 @@ impl<S: DeviceStore> Device<S> {
 
     fn snapshot(&mut self, doc: DocId, bytes: &[u8]) -> Result<(), DeviceError> {
         let mut fresh = Document::load(doc, bytes)?;
+        if fresh.is_blank() {
+            return Err(broken("blank_snapshot", "a document in which nothing was said"));
+        }
         let is_directory = doc == DocId::directory(self.me.company);
         if is_directory {
             let directory = crate::directory::Directory::read(&fresh);
@@ -371,6 +413,7 @@ impl<S: DeviceStore> Device<S> {
         for doc in touched {
             self.leave(doc)?;
         }
+        self.adopt()?;
         frames.extend(self.pump()?);
         Ok(frames)
     }

@@ -7,6 +7,7 @@
 
 pub mod genesis;
 pub mod history;
+mod unfold;
 pub mod untrusted;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,6 +111,7 @@ impl Document {
         if bytes.len() > limits::DOCUMENT_BYTES_MAX {
             return Err(DocumentError::TooLarge);
         }
+        unfold::document(bytes).map_err(|error| DocumentError::Unreadable(error.to_string()))?;
         let inner = contained(|| Automerge::load(bytes)).map_err(DocumentError::Unreadable)?;
         if !inner.get_missing_deps(&[]).is_empty() {
             return Err(DocumentError::Incomplete);

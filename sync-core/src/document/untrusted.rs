@@ -11,7 +11,7 @@ use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::transaction::{CommitOptions, Transactable as _};
 use automerge::{Change, ExpandedChange, ReadDoc as _};
 
-use super::{Actor, ChangeBytes, Document, Edit, contained, from_scalar, genesis};
+use super::{Actor, ChangeBytes, Document, Edit, contained, from_scalar, genesis, unfold};
 use crate::domain::fields::Map;
 use crate::ids::{ChangeHash, CommandId};
 use crate::limits;
@@ -65,6 +65,7 @@ impl Untrusted {
         if bytes.get(CHUNK_TYPE_AT) != Some(&CHUNK_CHANGE) {
             return Err(malformed("not an uncompressed change chunk"));
         }
+        unfold::change(bytes).map_err(malformed)?;
         let change = contained(|| Change::from_bytes(bytes.to_vec())).map_err(malformed)?;
         if change.raw_bytes() != bytes {
             return Err(malformed("bytes follow the change"));

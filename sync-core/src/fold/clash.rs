@@ -90,18 +90,18 @@ fn happened(step: &Saying<Step>) -> bool {
 }
 
 fn cancellations(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {
-    let (Some(cancelled), Some(flow)) = (&state.cancelled, state.flow(rules)) else { return Vec::new() };
+    let Some(flow) = state.flow(rules) else { return Vec::new() };
     let physical =
         |s: &&Saying<Step>| happened(s) && flow.step(s.what.step.as_str()).is_some_and(|r| r.physical);
-    let apart = |s: &&Saying<Step>| history.concurrent(s.said.change, cancelled.said.change);
-    let clash = |s: &Saying<Step>| Clash {
-        kind: ClashKind::CancelledButDone,
-        left: s.said.fact,
-        right: cancelled.said.fact,
-        settled: None,
+    // One clash for each cancellation, with the furthest thing that was done apart from it: settling it
+    // settles the cancellation.
+    let clash = |cancelled: &Saying<String>| {
+        let apart = |s: &&Saying<Step>| history.concurrent(s.said.change, cancelled.said.change);
+        let furthest = state.steps.iter().filter(physical).rfind(apart)?;
+        let (left, right) = (furthest.said.fact, cancelled.said.fact);
+        Some(Clash { kind: ClashKind::CancelledButDone, left, right, settled: None })
     };
-    // One clash for the furthest thing that was done: settling it settles the cancellation.
-    state.steps.iter().filter(physical).rfind(apart).map(clash).into_iter().collect()
+    state.cancellations.iter().filter_map(clash).collect()
 }
 
 fn twice(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {

@@ -72,8 +72,10 @@ pub struct State {
     pub opened: Option<Saying<Opened>>,
     /// Steps, in the log's order.
     pub steps: Vec<Saying<Step>>,
-    /// Its calling-off, also one that was overtaken (see [`State::is_cancelled`]).
+    /// Its calling-off, also one that was overtaken (see [`State::is_cancelled`]): the first that leads.
     pub cancelled: Option<Saying<String>>,
+    /// Every calling-off, in the log's order: after one that was overtaken there may be another.
+    pub cancellations: Vec<Saying<String>>,
     /// Paid in full (false) or guaranteed (true).
     pub cleared: Option<Saying<bool>>,
     /// Appointments by id.
@@ -132,7 +134,9 @@ impl State {
     /// Whether it is called off: by a cancellation that no physical fact overtook, or that was settled
     /// to lead.
     pub fn is_cancelled(&self) -> bool {
-        let Some(cancelled) = &self.cancelled else { return false };
+        self.cancellations.iter().any(|cancelled| self.leads(cancelled))
+    }
+    fn leads(&self, cancelled: &Saying<String>) -> bool {
         !self.clashes.iter().any(|c| c.overtakes(cancelled.said.fact))
     }
     /// Whether its flow's closing step is done.
@@ -171,6 +175,8 @@ pub fn fold(doc: &Document, rules: &Rules<'_>) -> State {
     let history = doc.history();
     content::seal(&mut state, doc, &history, rules);
     clash::find(&mut state, doc, &log, &history, rules);
+    let leading = state.cancellations.iter().find(|cancelled| state.leads(cancelled)).cloned();
+    state.cancelled = leading.or(state.cancelled);
     state.log = log;
     state
 }
@@ -190,6 +196,7 @@ fn collect(doc: DocId, log: &[Entry]) -> State {
         opened: None,
         steps: Vec::new(),
         cancelled: None,
+        cancellations: Vec::new(),
         cleared: None,
         appointments: BTreeMap::new(),
         contacts: Vec::new(),
@@ -221,7 +228,9 @@ fn take(state: &mut State, entry: &Entry) {
         }
         Payload::Step(p) => state.steps.push(Saying { said, what: p.clone() }),
         Payload::Cancelled(p) => {
-            state.cancelled.get_or_insert(Saying { said, what: p.reason.clone() });
+            let cancelled = Saying { said, what: p.reason.clone() };
+            state.cancelled.get_or_insert(cancelled.clone());
+            state.cancellations.push(cancelled);
         }
         Payload::Cleared(p) => {
             state.cleared.get_or_insert(Saying { said, what: p.guarantee });

@@ -3,33 +3,37 @@
 //!
 //! In: the [`CommitRecord`] that stands in the data after each commit. Out: whether data and anchor
 //! belong together ([`judge`]). A record holds the commit's number, a running SHA-256 over every sealed
-//! write so far (chained by the hash before it), and a [`Tally`] of all live values.
+//! write so far (chained by the hash before it), and a [`Tally`] of all live values. Around it the anchor
+//! keeps a [`Mark`]: which folder holds the data, and [`Evidence`] of what its files were.
+//!
+//! The file has three pages of 4 KiB: a [`header`], and two slots that are written in turn, each a
+//! sealed mark. A slot that was torn does not open; then the other one counts, which is one commit
+//! behind.
 //!
 //! Invariants: the data is durable before the anchor names it, and the anchor is durable before the
 //! commit returns; so an honest store is level with its anchor or ahead of it by exactly one commit.
-//! The file is replaced by rename: it is always the old one or the new one. Its content is sealed.
 //!
-//! [`Folder`] owns the files' names, the lock against a second process, and the marker that stands
-//! while a store is being made or erased: what lies there then was never promised to anyone.
-//!
-//! Deliberately not here: the data itself. Where data *and* anchor are replaced by older copies that
-//! belong together, nothing on the device can tell; the relay's digest does.
+//! Deliberately not here: files (`folder`), and the data itself. Where data *and* anchor are replaced by
+//! older copies that belong together, nothing on the device can tell; the relay's digest does.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
 
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
-use super::sealed::{self, Sealer};
+use super::sealed::{self, OVERHEAD, Sealer};
 
 const MAGIC: &[u8; 13] = b"gendan-anchor";
 const HEADER_BYTES: usize = MAGIC.len() + 2 + 4;
 const SEAL_NAME: &[u8] = b"\xffanchor";
-const RECORD_BYTES: usize = 8 + 32 + 32 + 8 + 16;
-/// No honest anchor is larger; more is not read.
-const ANCHOR_BYTES_MAX: u64 = 4096;
+/// A record of layout 1, which did not count bytes.
+const FIRST_RECORD_BYTES: usize = 8 + 32 + 32 + 8 + 16;
+const RECORD_BYTES: usize = FIRST_RECORD_BYTES + 8;
+const MARK_BYTES: usize = 8 + RECORD_BYTES + 4 + 4 + 8 + 8;
+/// What is written at once, so that tearing one slot leaves the other alone.
+pub(super) const PAGE_BYTES: usize = 4096;
+/// Bytes of an anchor file.
+pub(super) const ANCHOR_BYTES: usize = 3 * PAGE_BYTES;
 
 pub(super) const DISCARD: &str =
     "try open_after_loss for what is left, then discard the store and sync again";
@@ -51,21 +55,28 @@ pub(super) fn unusable(error: &io::Error) -> StoreError {
     }
 }
 
-/// All live values in two numbers: how many, and the sum of their tags modulo 2^128. A value that is
-/// missing, stale or doubled changes the sum; forging one takes the key.
+/// All live values in three numbers: how many, the sum of their tags modulo 2^128, and the bytes of keys
+/// and sealed values. A value that is missing, stale or doubled changes the sum; forging one takes the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) count: u64,
     sum: u128,
+    pub(super) bytes: u64,
 }
 impl Tally {
-    pub(super) fn add(&mut self, value: &[u8]) {
+    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
         self.count = self.count.wrapping_add(1);
         self.sum = self.sum.wrapping_add(sealed::tag(value));
+        self.bytes = self.bytes.wrapping_add((key.len() + value.len()) as u64);
     }
-    pub(super) fn remove(&mut self, value: &[u8]) {
+    pub(super) fn remove(&mut self, key: &[u8], value: &[u8]) {
         self.count = self.count.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(sealed::tag(value));
+        self.bytes = self.bytes.wrapping_sub((key.len() + value.len()) as u64);
+    }
+    /// Whether both are of the same values; a record of layout 1 does not know their bytes.
+    pub(super) fn same_values(&self, other: &Self) -> bool {
+        self.count == other.count && self.sum == other.sum
     }
 }
 
@@ -101,6 +112,13 @@ impl CommitRecord {
         }
         Self { sequence: self.sequence + 1, previous: self.hash, hash: hash.finalize().into(), tally }
     }
+    /// Whether both stand after the same commit of the same store.
+    fn same_point(&self, other: &Self) -> bool {
+        self.sequence == other.sequence
+            && self.previous == other.previous
+            && self.hash == other.hash
+            && self.tally.same_values(&other.tally)
+    }
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(RECORD_BYTES);
         bytes.extend(self.sequence.to_be_bytes());
@@ -108,15 +126,18 @@ impl CommitRecord {
         bytes.extend(self.hash);
         bytes.extend(self.tally.count.to_be_bytes());
         bytes.extend(self.tally.sum.to_be_bytes());
+        bytes.extend(self.tally.bytes.to_be_bytes());
         bytes
     }
+    /// Reads what [`CommitRecord::to_bytes`] or layout 1 wrote.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (sequence, rest) = bytes.split_first_chunk()?;
         let (previous, rest) = rest.split_first_chunk()?;
         let (hash, rest) = rest.split_first_chunk()?;
         let (count, rest) = rest.split_first_chunk()?;
-        let tally =
-            Tally { count: u64::from_be_bytes(*count), sum: u128::from_be_bytes(rest.try_into().ok()?) };
+        let (sum, rest) = rest.split_first_chunk()?;
+        let bytes = if rest.is_empty() { 0 } else { u64::from_be_bytes(rest.try_into().ok()?) };
+        let tally = Tally { count: u64::from_be_bytes(*count), sum: u128::from_be_bytes(*sum), bytes };
         Some(Self { sequence: u64::from_be_bytes(*sequence), previous: *previous, hash: *hash, tally })
     }
 }
@@ -139,10 +160,79 @@ pub(super) fn judge(anchor: &CommitRecord, found: Option<&CommitRecord>) -> Resu
     if found.sequence < anchor.sequence {
         return Err(StoreError::LostTail { expected: anchor.sequence, found: found.sequence });
     }
-    if found == anchor || (found.sequence == anchor.sequence + 1 && found.previous == anchor.hash) {
+    if found.same_point(anchor) || (found.sequence == anchor.sequence + 1 && found.previous == anchor.hash) {
         return Ok(());
     }
     Err(corrupt("the data and the anchor beside it do not belong together"))
+}
+
+/// What the data's files were when the mark was made: cheap to look at again, and enough to know whether
+/// opening must read everything. Other files are no damage yet; they only cost the full check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Evidence {
+    /// Bytes of sled's log, at least.
+    pub(super) log_bytes: u64,
+    /// The number in the name of sled's snapshot; `u64::MAX` where there was none.
+    pub(super) snapshot: u64,
+}
+
+/// What the anchor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// How often the anchor was written: the slot with more of it is the newer one.
+    pub(super) writes: u64,
+    pub(super) record: CommitRecord,
+    /// Which folder holds the data; compaction makes a new one.
+    pub(super) generation: u32,
+    /// Bytes of sled's segments in it.
+    pub(super) segment: u32,
+    pub(super) evidence: Evidence,
+}
+impl Mark {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.writes.to_be_bytes().to_vec();
+        bytes.extend(self.record.to_bytes());
+        bytes.extend(self.generation.to_be_bytes());
+        bytes.extend(self.segment.to_be_bytes());
+        bytes.extend(self.evidence.log_bytes.to_be_bytes());
+        bytes.extend(self.evidence.snapshot.to_be_bytes());
+        bytes
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (writes, rest) = bytes.split_first_chunk()?;
+        let (record, rest) = rest.split_first_chunk::<RECORD_BYTES>()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (segment, rest) = rest.split_first_chunk()?;
+        let (log_bytes, rest) = rest.split_first_chunk()?;
+        let evidence = Evidence {
+            log_bytes: u64::from_be_bytes(*log_bytes),
+            snapshot: u64::from_be_bytes(rest.try_into().ok()?),
+        };
+        Some(Self {
+            writes: u64::from_be_bytes(*writes),
+            record: CommitRecord::from_bytes(record)?,
+            generation: u32::from_be_bytes(*generation),
+            segment: u32::from_be_bytes(*segment),
+            evidence,
+        })
+    }
+    /// The mark as one slot.
+    pub(super) fn slot(self, sealer: &mut Sealer) -> Vec<u8> {
+        let mut slot = sealer.seal(SEAL_NAME, &self.to_bytes());
+        slot.resize(PAGE_BYTES, 0);
+        slot
+    }
+    fn in_slot(slot: &[u8], sealer: &Sealer) -> Option<Self> {
+        sealer.open(SEAL_NAME, slot.get(..MARK_BYTES + OVERHEAD)?).and_then(|bytes| Self::from_bytes(&bytes))
+    }
+    /// A whole anchor file with this mark in both slots.
+    pub(super) fn file(self, layout: u16, sealer: &mut Sealer) -> Vec<u8> {
+        let mut bytes = header(layout).to_vec();
+        bytes.resize(PAGE_BYTES, 0);
+        bytes.extend(self.slot(sealer));
+        bytes.extend(self.slot(sealer));
+        bytes
+    }
 }
 
 /// What the anchor file says.
@@ -150,148 +240,74 @@ pub(super) enum Anchor {
     Missing,
     /// It is not an anchor, or does not open under the key.
     Unreadable,
-    /// The newest durable commit, and how long the data's file was after it (0 where it does not say).
-    Record(CommitRecord, u64),
+    /// An anchor of layout 1: a record and nothing else.
+    First(CommitRecord),
+    /// The newest mark, the slot it stands in, and whether the other one reads too.
+    Mark {
+        mark: Mark,
+        slot: usize,
+        both: bool,
+    },
 }
-
-/// One store's folder, locked against a second process for as long as this lives.
-pub(super) struct Folder {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl Folder {
-    pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(path).map_err(|e| unusable(&e))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("lock"))
-            .map_err(|e| unusable(&e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
-            // A platform without file locks: there the app's sandbox keeps other processes out.
-            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(unusable(&e)),
-        }
-        Ok(Self { path: path.to_owned(), _lock: lock })
-    }
-    /// The folder of the data.
-    pub(super) fn data(&self) -> PathBuf {
-        self.path.join("data")
-    }
-    fn anchor(&self) -> PathBuf {
-        self.path.join("anchor")
-    }
-    fn marker(&self) -> PathBuf {
-        self.path.join("unfinished")
-    }
-    fn sync(&self) -> io::Result<()> {
-        sync_dir(&self.path)
-    }
-    /// Whether no store was ever finished here.
-    pub(super) fn is_blank(&self) -> bool {
-        self.marker().exists() || !(self.data().exists() || self.anchor().exists())
-    }
-    /// Removes whatever is here; until [`Folder::finish`] the folder counts as blank, even after a crash.
-    pub(super) fn begin(&self) -> io::Result<()> {
-        File::create(self.marker())?.sync_all()?;
-        self.sync()?;
-        for file in [self.anchor(), self.path.join("anchor.new")] {
-            absent_is_fine(fs::remove_file(file))?;
-        }
-        absent_is_fine(fs::remove_dir_all(self.data()))?;
-        self.sync()
-    }
-    /// The end of what [`Folder::begin`] began.
-    pub(super) fn finish(&self) -> io::Result<()> {
-        fs::remove_file(self.marker())?;
-        self.sync()
-    }
-    /// Replaces the anchor, durably.
-    pub(super) fn write_anchor(
-        &self,
-        layout: u16,
-        record: &CommitRecord,
-        data_bytes: u64,
-        sealer: &mut Sealer,
-    ) -> io::Result<()> {
-        let new = self.path.join("anchor.new");
-        let mut file = File::create(&new)?;
-        let mut bytes = header(layout).to_vec();
-        let mut said = record.to_bytes();
-        said.extend(data_bytes.to_be_bytes());
-        bytes.extend(sealer.seal(SEAL_NAME, &said));
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(new, self.anchor())?;
-        self.sync()
-    }
-    /// Reads the anchor; a newer layout is told before anything else is looked at.
-    pub(super) fn read_anchor(&self, known: u16, sealer: &Sealer) -> Result<Anchor, StoreError> {
-        match fs::metadata(self.anchor()) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Anchor::Missing),
-            Err(e) => return Err(unusable(&e)),
-            Ok(meta) if meta.len() > ANCHOR_BYTES_MAX => return Ok(Anchor::Unreadable),
-            Ok(_) => {}
-        }
-        let bytes = fs::read(self.anchor()).map_err(|e| unusable(&e))?;
-        let Some((found, sealed)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
-            return Ok(Anchor::Unreadable);
+impl Anchor {
+    /// Reads an anchor file; a newer layout is told before anything else is looked at.
+    pub(super) fn read(bytes: &[u8], known: u16, sealer: &Sealer) -> Result<Self, StoreError> {
+        let Some((found, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+            return Ok(Self::Unreadable);
         };
         let layout = u16::from_be_bytes([found[MAGIC.len()], found[MAGIC.len() + 1]]);
         if *found != header(layout) {
-            return Ok(Anchor::Unreadable);
+            return Ok(Self::Unreadable);
         }
         if layout > known {
             return Err(StoreError::NewerLayout { found: layout, known });
         }
-        let said = sealer.open(SEAL_NAME, sealed).and_then(|said| {
-            let (record, data_bytes) = said.split_at_checked(RECORD_BYTES)?;
-            // The first anchors said nothing of lengths.
-            let data_bytes = if data_bytes.is_empty() { [0; 8] } else { data_bytes.try_into().ok()? };
-            Some(Anchor::Record(CommitRecord::from_bytes(record)?, u64::from_be_bytes(data_bytes)))
-        });
-        Ok(said.unwrap_or(Anchor::Unreadable))
+        if layout == 1 {
+            // Its later form also named the length of the data.
+            let record = sealer.open(SEAL_NAME, rest);
+            let record = record.and_then(|b| CommitRecord::from_bytes(b.get(..FIRST_RECORD_BYTES)?));
+            return Ok(record.map_or(Self::Unreadable, Self::First));
+        }
+        let slot = |n: usize| {
+            let from = (n + 1) * PAGE_BYTES;
+            Mark::in_slot(bytes.get(from..).unwrap_or_default(), sealer)
+        };
+        Ok(match (slot(0), slot(1)) {
+            (Some(a), Some(b)) if b.writes > a.writes => Self::Mark { mark: b, slot: 1, both: true },
+            (Some(mark), other) => Self::Mark { mark, slot: 0, both: other.is_some() },
+            (None, Some(mark)) => Self::Mark { mark, slot: 1, both: false },
+            (None, None) => Self::Unreadable,
+        })
     }
-    /// Bytes of all files.
-    pub(super) fn bytes(&self) -> io::Result<u64> {
-        bytes_below(&self.path)
-    }
-}
-
-/// Makes the names in a folder durable.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    // Windows has no handle on a folder that could be synced, and needs none.
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
-}
-
-fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn bytes_below(path: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        // A file may go while we look: the store compacts itself.
-        match entry.metadata() {
-            Ok(meta) if meta.is_dir() => bytes += bytes_below(&entry.path())?,
-            Ok(meta) => bytes += meta.len(),
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
+    /// The record it names, or what is wrong with it.
+    pub(super) fn record(&self) -> Result<&CommitRecord, StoreError> {
+        match self {
+            Self::Missing => Err(corrupt("the anchor file is missing")),
+            Self::Unreadable => Err(corrupt("the anchor file cannot be read")),
+            Self::First(record) | Self::Mark { mark: Mark { record, .. }, .. } => Ok(record),
         }
     }
-    Ok(bytes)
+}
+
+#[cfg(test)]
+impl CommitRecord {
+    /// As layout 1 wrote it.
+    pub(super) fn first_layout(self) -> Vec<u8> {
+        self.to_bytes()[..FIRST_RECORD_BYTES].to_vec()
+    }
+}
+/// The anchor file of layout 1.
+#[cfg(test)]
+pub(super) fn first_file(record: &[u8], sealer: &mut Sealer) -> Vec<u8> {
+    let mut bytes = header(1).to_vec();
+    bytes.extend(sealer.seal(SEAL_NAME, record));
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
+    use rand_core::SeedableRng as _;
+
     use super::*;
 
     fn record(sequence: u64) -> CommitRecord {
@@ -304,9 +320,11 @@ mod tests {
     fn a_record_survives_its_bytes_and_no_cut_of_them_is_one() {
         let bytes = record(3).to_bytes();
         assert_eq!(CommitRecord::from_bytes(&bytes), Some(record(3)));
-        for len in 0..bytes.len() {
+        for len in (0..bytes.len()).filter(|len| *len != FIRST_RECORD_BYTES) {
             assert_eq!(CommitRecord::from_bytes(&bytes[..len]), None);
         }
+        let first = CommitRecord::from_bytes(&bytes[..FIRST_RECORD_BYTES]).unwrap();
+        assert!(first.same_point(&record(3)), "a record of layout 1 reads too");
     }
     #[test]
     fn a_store_is_whole_when_level_or_one_commit_ahead() {
@@ -319,13 +337,35 @@ mod tests {
         assert_eq!(judge(&record(4), Some(&other)).unwrap_err().code(), "store_corrupt");
     }
     #[test]
+    fn the_newer_slot_counts_and_a_torn_one_leaves_the_other() {
+        let key = crate::store::StoreKey::from_bytes([1; 32]);
+        let mut sealer = Sealer::new(&key, rand_chacha::ChaCha20Rng::seed_from_u64(1));
+        let evidence = Evidence { log_bytes: 9, snapshot: u64::MAX };
+        let mark = |n| Mark { writes: n, record: record(n), generation: 3, segment: 4096, evidence };
+        let mut file = mark(4).file(2, &mut sealer);
+        assert_eq!(file.len(), ANCHOR_BYTES);
+        file[2 * PAGE_BYTES..].copy_from_slice(&mark(5).slot(&mut sealer));
+        let read = |file: &[u8]| match Anchor::read(file, 2, &sealer).unwrap() {
+            Anchor::Mark { mark, slot, both } => (mark.record.sequence, slot, both, mark.evidence),
+            _ => panic!("no mark"),
+        };
+        assert_eq!(read(&file), (5, 1, true, evidence));
+        let mut torn = file.clone();
+        torn[2 * PAGE_BYTES + 60] ^= 1;
+        assert_eq!(read(&torn), (4, 0, false, evidence));
+        file[PAGE_BYTES..2 * PAGE_BYTES].fill(0);
+        assert_eq!(read(&file), (5, 1, false, evidence));
+        file[2 * PAGE_BYTES..].fill(0);
+        assert!(matches!(Anchor::read(&file, 2, &sealer), Ok(Anchor::Unreadable)));
+    }
+    #[test]
     fn a_tally_ends_where_it_began_when_all_is_removed() {
         let mut tally = Tally::default();
-        tally.add(&[1; 50]);
-        tally.add(&[2; 50]);
-        tally.remove(&[1; 50]);
-        assert_ne!(tally, Tally::default());
-        tally.remove(&[2; 50]);
+        tally.add(b"a", &[1; 50]);
+        tally.add(b"bc", &[2; 50]);
+        tally.remove(b"a", &[1; 50]);
+        assert_eq!((tally.count, tally.bytes), (1, 52));
+        tally.remove(b"bc", &[2; 50]);
         assert_eq!(tally, Tally::default());
     }
     #[test]

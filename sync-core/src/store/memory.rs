@@ -105,6 +105,22 @@ impl DeviceStore for MemoryStore {
             .take_while(|((t, key), _)| *t == table && key.starts_with(prefix));
         Ok(pairs.map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }
+    fn scan_after(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Pairs, StoreError> {
+        let content = self.disk.content();
+        let from = after.map_or(prefix, |after| after.max(prefix)).to_vec();
+        let pairs = content
+            .rows
+            .range((table, from)..)
+            .take_while(|((t, key), _)| *t == table && key.starts_with(prefix))
+            .filter(|((_, key), _)| after.is_none_or(|after| key.as_slice() > after));
+        Ok(pairs.take(limit).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         let mut content = self.disk.content();
         if let Some(error) = &content.refusal {

@@ -7,7 +7,8 @@
 //! Invariants, proved for every implementation by the conformance suite:
 //! - a commit is one: after a crash all of its writes are there or none;
 //! - a commit that returned `Ok` is durable, and [`DeviceStore::erase`] is as durable as a commit;
-//! - nothing is lost silently: a store that lacks a durable commit says so when it is opened.
+//! - nothing is lost silently: a store that lacks a durable commit says so when it is opened, and one that
+//!   lacks or has damaged a single value says so when that is read, or by the audit, whichever is first.
 //!
 //! [`MemoryDisk`] serves simulations, [`SledStore`] the phone: there every value is sealed under a
 //! [`StoreKey`] that the app keeps in the platform's keystore.
@@ -16,14 +17,22 @@
 //! what to do about a damaged store: errors name the damage, the caller decides.
 
 mod anchor;
+mod audit;
+mod compact;
 #[cfg(test)]
 mod damage;
+mod files;
+mod folder;
 mod memory;
+#[cfg(test)]
+mod opened;
 mod sealed;
 mod sled;
 #[cfg(any(test, feature = "conformance"))]
 pub mod suite;
+mod tail;
 
+pub use audit::Audited;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use sealed::StoreKey;
 pub use sled::{LAYOUT, SledStore};
@@ -191,6 +200,16 @@ pub trait DeviceStore: Send {
     /// prefix means the whole table.
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError>;
 
+    /// As [`DeviceStore::scan`], but only keys greater than `after`, and at most `limit` pairs: page by page
+    /// through a table. `after` is a whole key, prefix and all, and need not be there.
+    fn scan_after(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Pairs, StoreError>;
+
     /// Writes the batch over all its tables as one, and returns when it is durable.
     ///
     /// After an error the commit may or may not have happened: drop the store and open it again, which
@@ -200,17 +219,18 @@ pub trait DeviceStore: Send {
     /// Removes everything, durably. The store is then empty and may be used on.
     fn erase(&mut self) -> Result<(), StoreError>;
 
-    /// Bytes that the store takes on disk (in memory: of its keys and values).
-    fn bytes_on_disk(&self) -> Result<u64, StoreError>;
-
-    /// Reads up to `max` more values to see that all are there; true once it has seen them all. It may
-    /// go on beside commits, and begins anew when it was done.
+    /// Reads up to `_values_max` further values and checks that they are what was committed; when all were
+    /// read, that none is missing or stale. Commits between the steps are followed. A store that keeps
+    /// nothing outside memory has nothing to check, and says so by this default.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where values are missing, stale or do not read.
-    fn audit_step(&mut self, _max: usize) -> Result<bool, StoreError> {
-        Ok(true)
+    /// [`StoreError::Corrupt`] with what is wrong; from then on every other call fails with it too.
+    fn audit_step(&self, _values_max: usize) -> Result<Audited, StoreError> {
+        Ok(Audited { values: 0, whole: true })
     }
+
+    /// Bytes that the store takes on disk (in memory: of its keys and values).
+    fn bytes_on_disk(&self) -> Result<u64, StoreError>;
 }
 
 impl<S: DeviceStore + ?Sized> DeviceStore for Box<S> {
@@ -220,17 +240,26 @@ impl<S: DeviceStore + ?Sized> DeviceStore for Box<S> {
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError> {
         (**self).scan(table, prefix)
     }
+    fn scan_after(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Pairs, StoreError> {
+        (**self).scan_after(table, prefix, after, limit)
+    }
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         (**self).commit(batch)
     }
     fn erase(&mut self) -> Result<(), StoreError> {
         (**self).erase()
     }
+    fn audit_step(&self, values_max: usize) -> Result<Audited, StoreError> {
+        (**self).audit_step(values_max)
+    }
     fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         (**self).bytes_on_disk()
-    }
-    fn audit_step(&mut self, max: usize) -> Result<bool, StoreError> {
-        (**self).audit_step(max)
     }
 }
 

@@ -1,55 +1,54 @@
-//! The store on a phone: sled 0.34 with every value sealed, and an anchor beside it.
+//! The store on a phone and below the relay's log: sled 0.34 with every value sealed, an anchor beside it.
 //!
 //! In and out: as [`DeviceStore`]; opening takes a folder that is the store's own, the [`StoreKey`] and
 //! a source of randomness. All tables share one tree (table number ‖ key), so sled's batch is atomic
 //! over all of them. Keys stand in the clear: ids and hashes only.
 //!
+//! Where damage is found (more in ADR 0007):
+//! - at opening: another key or layout, files that are missing, a lost tail (anchor and commit record), and
+//!   whatever does not match its checksum in what sled replays since its last opening (`tail`). Where the
+//!   files are not what the anchor says they were, where a replayed part is not plainly whole, or an audit
+//!   or a read found damage before, opening reads every value and compares the tally with the record;
+//! - at the first read: a damaged page that was written before the last opening (sled's checksum), a value
+//!   that is not under its own key (the seal);
+//! - by the audit ([`DeviceStore::audit_step`]): values that are missing or stale although every checksum
+//!   fits, as when a disk lost single writes or an older part of a file was put back.
+//!
 //! Invariants, on top of the trait's:
 //! - a commit writes its [`CommitRecord`] with the data, syncs the data, then the anchor, then returns;
-//! - opening compares record and anchor, and the length of sled's file with what the anchor remembers;
-//!   where that is shorter it also compares the tally of all values with the record. It succeeds with the
-//!   newest durable commit, or says what is wrong;
-//! - a page that is damaged in the middle is told by its checksum at the first read, a value by its seal,
-//!   and whatever is missing by [`DeviceStore::audit_step`], which reads all of it in slices (ADR 0007);
-//! - what sled makes durable on Linux is less than it says: `flush` uses `sync_file_range`, which
-//!   leaves the disk's own cache out, and large values stand in files that it never syncs. So both are
-//!   synced here;
-//! - sled panics over some damaged files. Each call into it is contained, so the build must keep
-//!   `panic = "unwind"`.
+//! - compaction writes a new folder of data beside the old one, and the anchor switches between them;
+//! - a kill at any moment leaves nothing that a later opening takes for the store and that is not.
 //!
 //! Deliberately not here: repair, and compaction of documents. A store that lost something opens with
 //! [`SledStore::open_after_loss`] only, a decision of the caller.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::collections::BTreeMap;
+use std::fs;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rand_core::CryptoRng;
 
-use super::anchor::{self, Anchor, CommitRecord, Folder, Tally, corrupt, unusable};
+use super::anchor::{self, Anchor, CommitRecord, Mark, corrupt, unusable};
+use super::audit::{self, Audit, Audited};
+use super::compact::{Compaction, Stage, Work, joined};
+use super::files::{Data, OWN, SEGMENT_BYTES, contained, segment_in};
+use super::folder::Folder;
 use super::sealed::Sealer;
+use super::tail;
 use super::{Batch, DeviceStore, Pairs, StoreError, StoreKey, Table};
 
-/// The layout on disk that this code writes.
-pub const LAYOUT: u16 = 1;
+/// The layout on disk that this code writes. Layout 1 (an anchor of one record, no bytes in its tally) is
+/// read, and written anew when it is opened.
+pub const LAYOUT: u16 = 2;
 
-/// Keys that begin with this byte are the store's own; no table has this number.
-const OWN: u8 = 0xff;
 const LAYOUT_KEY: &[u8] = &[OWN, b'l'];
 const CHECK_KEY: &[u8] = &[OWN, b'k'];
 const RECORD_KEY: &[u8] = &[OWN, b'r'];
 const CHECK_WORDS: &[u8] = b"gendan device store";
-/// Bytes of pages that sled keeps in memory.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of one segment of sled's log: what it reads, writes and reclaims at once. Larger values stand
-/// in files of their own.
-const SEGMENT_BYTES: usize = 512 * 1024;
-/// How often to look again, a millisecond apart, while sled's threads let go of a store just closed.
-const RELEASE_TRIES: u32 = 500;
+/// Below this size compaction is not worth its time: sled needs some segments even for nothing.
+const WASTE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// What opening does about a store that lost commits.
 #[derive(Clone, Copy, PartialEq)]
@@ -63,16 +62,16 @@ pub struct SledStore {
     data: Option<Data>,
     folder: Folder,
     sealer: Sealer,
-    record: CommitRecord,
+    /// Where the store stands: what the anchor says.
+    mark: Mark,
+    audit: Mutex<Audit>,
+    compaction: Option<Compaction>,
+    /// Bytes on disk after the last compaction since opening.
+    compacted_bytes: u64,
+    /// What an audit found: from then on every call says so.
+    damage: OnceLock<String>,
     /// A write failed midway: what memory shows and what is durable may differ.
     broken: bool,
-    audit: Option<Audit>,
-}
-
-/// How far an audit has come: the last key it has seen, and the tally up to there.
-struct Audit {
-    after: Vec<u8>,
-    tally: Tally,
 }
 
 impl SledStore {
@@ -91,8 +90,8 @@ impl SledStore {
     }
 
     /// Opens what is left of a store that [`SledStore::open`] refused, and takes that as its state from
-    /// now on. The caller tells the person, pushes what is unsent under a **new epoch** (sequence
-    /// numbers of lost changes must not be used twice) and syncs again.
+    /// now on; values that do not open are removed. The caller tells the person, pushes what is unsent
+    /// under a **new epoch** (sequence numbers of lost changes must not be used twice) and syncs again.
     ///
     /// # Errors
     /// As [`SledStore::open`] where nothing can be read at all; then only [`SledStore::discard`] helps.
@@ -109,20 +108,184 @@ impl SledStore {
     /// # Errors
     /// [`StoreError::Busy`] while it is open, else [`StoreError::Unavailable`].
     pub fn discard(folder: &Path) -> Result<(), StoreError> {
-        let folder = Folder::lock(folder)?;
+        let mut folder = Folder::lock(folder)?;
         folder.begin().and_then(|()| folder.finish()).map_err(|e| unusable(&e))
     }
 
     /// Commits that this store has made durable since it was made or erased.
     pub fn sequence(&self) -> u64 {
-        self.record.sequence
+        self.mark.record.sequence
+    }
+
+    /// Bytes of all keys and sealed values.
+    pub fn live_bytes(&self) -> u64 {
+        self.mark.record.tally.bytes
+    }
+
+    /// Whether the files are so much larger than what they hold that [`SledStore::compact`] is worth it:
+    /// more than 2½ times, more than 16 MiB, and a quarter more than after the last compaction since opening.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the folder cannot be read.
+    pub fn is_wasteful(&self) -> Result<bool, StoreError> {
+        let bytes = self.bytes_on_disk()?;
+        let enough = WASTE_BYTES_MIN.max(self.compacted_bytes / 4 * 5);
+        Ok(bytes > enough && bytes / 5 > self.live_bytes() / 2)
+    }
+
+    /// Writes everything anew into fresh files and removes the old ones. Reads and writes all live data
+    /// once, and needs room for it beside what is there; a kill at any moment leaves the store whole. One
+    /// that [`SledStore::compact_step`] began is ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where not exactly the committed values are there: then nothing is changed, and
+    /// every other call says so too. [`StoreError::Full`]: nothing is changed, and the store can be used on.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        while !self.compact_step(usize::MAX)? {
+            if let Some(compaction) = &self.compaction {
+                compaction.wait();
+            }
+        }
+        Ok(())
+    }
+
+    /// Compacts a part: reads and writes up to `values_max` values, and half a megabyte. Everything else may
+    /// go on between the steps. True once the store stands in fresh files and the old ones are gone; the
+    /// next step would begin anew. False also while a thread has to be waited for.
+    ///
+    /// # Errors
+    /// As [`SledStore::compact`]. What was written until then is given up.
+    pub fn compact_step(&mut self, values_max: usize) -> Result<bool, StoreError> {
+        self.compact_watched(values_max, &mut |_| {})
+    }
+
+    /// [`SledStore::compact`] where it [is worth it](SledStore::is_wasteful) and there is room for it. Says
+    /// whether it was done.
+    ///
+    /// # Errors
+    /// As both.
+    pub fn compact_if_wasteful(&mut self) -> Result<bool, StoreError> {
+        if !self.is_wasteful()? {
+            return Ok(false);
+        }
+        match self.compact() {
+            Ok(()) => Ok(true),
+            // Room is short, which is no reason to work on less.
+            Err(StoreError::Full) if !self.broken => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`SledStore::compact_step`], telling each stage when it is durable.
+    pub(super) fn compact_watched(
+        &mut self,
+        values_max: usize,
+        at: &mut dyn FnMut(Stage),
+    ) -> Result<bool, StoreError> {
+        self.data()?;
+        let advanced = match self.compaction.take() {
+            Some(compaction) => Ok(compaction),
+            None => Compaction::begin(&self.folder),
+        };
+        match advanced.and_then(|compaction| self.advance(compaction, values_max, at)) {
+            Ok(Some(compaction)) => {
+                self.compaction = Some(compaction);
+                Ok(false)
+            }
+            Ok(None) => {
+                self.compacted_bytes = self.bytes_on_disk()?;
+                Ok(true)
+            }
+            Err(error) => {
+                if !self.broken {
+                    self.folder.sweep().map_err(|e| unusable(&e))?;
+                }
+                self.known(self.noted(Err(error)))
+            }
+        }
+    }
+
+    /// One step; nothing where it was the last.
+    fn advance(
+        &mut self,
+        mut compaction: Compaction,
+        values_max: usize,
+        at: &mut dyn FnMut(Stage),
+    ) -> Result<Option<Compaction>, StoreError> {
+        if compaction.is_waiting() {
+            return Ok(Some(compaction));
+        }
+        match compaction.work.take() {
+            None => {}
+            Some(Work::Copying(target)) => {
+                let over = compaction.copy(self.data()?, &target, values_max)?;
+                at(Stage::Drafted);
+                if !over {
+                    compaction.work = Some(Work::Copying(target));
+                    return Ok(Some(compaction));
+                }
+                compaction.judge(&self.mark.record)?;
+                write_own(&target, &self.mark.record, &mut self.sealer)?;
+                at(Stage::Written);
+                compaction.reopen(target, self.mark.record);
+            }
+            Some(Work::Opening(thread)) => {
+                let fresh = joined(thread)??;
+                at(Stage::Opened);
+                let old = self.folder.data();
+                let data = self.switch(&mut compaction, fresh, at)?;
+                compaction.clear(data, old);
+            }
+            Some(Work::Clearing(thread)) => {
+                joined(thread)?.and_then(|()| self.folder.sync()).map_err(|e| unusable(&e))?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(compaction))
+    }
+
+    /// Goes over to the new data, and gives the old.
+    fn switch(
+        &mut self,
+        compaction: &mut Compaction,
+        fresh: Data,
+        at: &mut dyn FnMut(Stage),
+    ) -> Result<Data, StoreError> {
+        compaction.judge(&self.mark.record)?;
+        compaction.complete(&fresh, stored_record(&fresh, &self.sealer)?)?;
+        write_own(&fresh, &self.mark.record, &mut self.sealer)?;
+        let (generation, evidence) = (compaction.generation, fresh.evidence().map_err(|e| unusable(&e))?);
+        self.folder.finish_draft(generation).map_err(|e| unusable(&e))?;
+        at(Stage::Finished);
+        let mark = Mark { generation, segment: SEGMENT_BYTES, evidence, ..self.mark };
+        self.broken = true;
+        self.mark = self.folder.replace_anchor(LAYOUT, mark, &mut self.sealer).map_err(|e| unusable(&e))?;
+        at(Stage::Switched);
+        self.broken = false;
+        let old = self.data.replace(fresh);
+        old.ok_or_else(|| StoreError::Unavailable("it is being erased".to_owned()))
+    }
+
+    /// Gives up a compaction, and waits for its threads: they hold files open.
+    fn rest(&mut self) {
+        if let Some(compaction) = self.compaction.take() {
+            compaction.wait();
+        }
+    }
+
+    /// Remembers damage for as long as the store is open: from then on every call says so.
+    fn known<T>(&self, found: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Corrupt { what, .. }) = &found {
+            self.damage.get_or_init(|| what.clone());
+        }
+        found
     }
 
     fn open_with(path: &Path, mut sealer: Sealer, loss: Loss) -> Result<Self, StoreError> {
-        let folder = Folder::lock(path)?;
-        if folder.is_blank() {
-            let (data, record) = make(&folder, &mut sealer)?;
-            return Ok(Self { data: Some(data), folder, sealer, record, broken: false, audit: None });
+        let mut folder = Folder::lock(path)?;
+        if folder.is_blank().map_err(|e| unusable(&e))? {
+            let (data, mark) = make(&mut folder, &mut sealer)?;
+            return Ok(Self::of(data, folder, sealer, mark));
         }
         let anchor = folder.read_anchor(LAYOUT, &sealer)?;
         for name in ["db", "blobs"] {
@@ -130,22 +293,50 @@ impl SledStore {
                 return Err(corrupt(format!("data/{name} is missing")));
             }
         }
-        let data = Data::open(&folder)?;
-        let record = match (inspect(&data, &sealer, &anchor), loss) {
+        let segment = match &anchor {
+            Anchor::Mark { mark, .. } => mark.segment,
+            _ => segment_in(&folder.data()).unwrap_or(SEGMENT_BYTES),
+        };
+        let quickly = loss == Loss::Refuse && is_plain(&folder, &anchor)?;
+        let data = Data::open(&folder.data(), segment)?;
+        let record = match (inspect(&data, &sealer, &anchor, quickly), loss) {
             (Ok(record), _) => record,
             (Err(StoreError::LostTail { .. } | StoreError::Corrupt { .. }), Loss::Accept) => {
                 salvage(&data, &mut sealer)?
             }
             (Err(error), _) => return Err(error),
         };
-        if !matches!(anchor, Anchor::Record(anchored, length) if anchored == record && length > 0) {
-            data.sync().map_err(|e| unusable(&e))?;
-            folder.write_anchor(LAYOUT, &record, data.bytes()?, &mut sealer).map_err(|e| unusable(&e))?;
+        let evidence = data.evidence().map_err(|e| unusable(&e))?;
+        let kept = match anchor {
+            Anchor::Mark { mark, both, .. } => Some((mark, both)),
+            _ => None,
+        };
+        let writes = kept.map_or(0, |(kept, _)| kept.writes);
+        let mut mark = Mark { writes, record, generation: folder.generation(), segment, evidence };
+        if matches!(anchor, Anchor::First(_)) {
+            write_own(&data, &record, &mut sealer)?;
         }
-        Ok(Self { data: Some(data), folder, sealer, record, broken: false, audit: None })
+        if kept != Some((mark, true)) {
+            data.sync().map_err(|e| unusable(&e))?;
+            mark = folder.write_mark(LAYOUT, mark, &mut sealer).map_err(|e| unusable(&e))?;
+        }
+        if !quickly {
+            folder.settle_doubt().map_err(|e| unusable(&e))?;
+        }
+        folder.sweep().map_err(|e| unusable(&e))?;
+        Ok(Self::of(data, folder, sealer, mark))
+    }
+
+    fn of(data: Data, folder: Folder, sealer: Sealer, mark: Mark) -> Self {
+        let (audit, damage) = (Mutex::default(), OnceLock::new());
+        let (compaction, compacted_bytes, broken) = (None, 0, false);
+        Self { data: Some(data), folder, sealer, mark, audit, compaction, compacted_bytes, damage, broken }
     }
 
     fn data(&self) -> Result<&Data, StoreError> {
+        if let Some(what) = self.damage.get() {
+            return Err(corrupt(what));
+        }
         match &self.data {
             Some(data) if !self.broken => Ok(data),
             _ => Err(StoreError::Unavailable("a write failed before".to_owned())),
@@ -156,32 +347,57 @@ impl SledStore {
         self.sealer.open(key, value).ok_or_else(|| corrupt("a value does not open under its key"))
     }
 
-    fn write(&mut self, writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<CommitRecord, StoreError> {
+    /// Remembers damage that a read found, so that the next opening reads everything.
+    fn noted<T>(&self, found: Result<T, StoreError>) -> Result<T, StoreError> {
+        match found {
+            Err(StoreError::Corrupt { what, remedy }) => Err(match self.folder.raise_doubt() {
+                Ok(()) => StoreError::Corrupt { what, remedy },
+                Err(e) => {
+                    StoreError::Corrupt { what: format!("{what} (and the disk: {})", e.kind()), remedy }
+                }
+            }),
+            other => other,
+        }
+    }
+
+    fn pairs(&self, prefix: &[u8], from: Bound<Vec<u8>>, limit: usize) -> Result<Pairs, StoreError> {
+        let data = self.data()?;
+        let mut range = data.db.range::<Vec<u8>, _>((from, Bound::Unbounded));
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let Some((key, value)) = contained(|| range.next().transpose())? else { break };
+            if !key.starts_with(prefix) {
+                break;
+            }
+            found.push((key[1..].to_vec(), self.unseal(&key, &value)?));
+        }
+        Ok(found)
+    }
+
+    fn write(&mut self, writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<Mark, StoreError> {
         let sealer = &mut self.sealer;
         let data =
             self.data.as_ref().ok_or_else(|| StoreError::Unavailable("it is being erased".to_owned()))?;
-        let mut tally = self.record.tally;
-        let audit = &mut self.audit;
+        let audit = self.audit.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.mark.record.tally;
         let mut sealed = BTreeMap::new();
         for (key, value) in writes {
-            // What an audit has passed already moves under it.
-            let mut passed = audit.as_mut().filter(|audit| key <= audit.after).map(|audit| &mut audit.tally);
-            if let Some(old) = contained(|| data.db.get(&key))? {
-                tally.remove(&old);
-                if let Some(passed) = &mut passed {
-                    passed.remove(&old);
-                }
+            let old = contained(|| data.db.get(&key))?;
+            if let Some(old) = &old {
+                tally.remove(&key, old);
             }
             let value = value.map(|plain| sealer.seal(&key, &plain));
             if let Some(new) = &value {
-                tally.add(new);
-                if let Some(passed) = &mut passed {
-                    passed.add(new);
-                }
+                tally.add(&key, new);
+                data.expects(key.len() + new.len());
+            }
+            audit.follow(&key, old.as_deref(), value.as_deref());
+            if let Some(compaction) = &mut self.compaction {
+                compaction.follow(&key, old.as_deref(), value.as_deref());
             }
             sealed.insert(key, value);
         }
-        let record = self.record.next(sealed.iter().map(|(k, v)| (k.as_slice(), v.as_deref())), tally);
+        let record = self.mark.record.next(sealed.iter().map(|(k, v)| (k.as_slice(), v.as_deref())), tally);
         let mut batch = ::sled::Batch::default();
         batch.insert(RECORD_KEY, sealer.seal(RECORD_KEY, &record.to_bytes()));
         for (key, value) in sealed {
@@ -190,13 +406,21 @@ impl SledStore {
                 None => batch.remove(key),
             }
         }
-        contained(|| {
-            data.db.apply_batch(batch)?;
-            data.db.flush()
-        })?;
-        data.sync().map_err(|e| unusable(&e))?;
-        self.folder.write_anchor(LAYOUT, &record, data.bytes()?, sealer).map_err(|e| unusable(&e))?;
-        Ok(record)
+        data.apply(batch)?;
+        // A draft that cannot keep up is given up; the commit has not failed, and the next attempt will tell.
+        if self.compaction.as_mut().is_some_and(|compaction| compaction.keep_up().is_err()) {
+            self.compaction = None;
+        }
+        let mut mark = Mark { record, ..self.mark };
+        mark.evidence.log_bytes = data.log_bytes().map_err(|e| unusable(&e))?;
+        self.folder.write_mark(LAYOUT, mark, sealer).map_err(|e| unusable(&e))
+    }
+}
+
+/// What compaction was about is left as it is: the next opening sweeps it.
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.rest();
     }
 }
 
@@ -204,14 +428,28 @@ impl DeviceStore for SledStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let data = self.data()?;
         let key = full_key(table, key);
-        let found = contained(|| data.db.get(&key))?;
-        found.map(|value| self.unseal(&key, &value)).transpose()
+        self.noted(
+            contained(|| data.db.get(&key))
+                .and_then(|found| found.map(|value| self.unseal(&key, &value)).transpose()),
+        )
     }
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError> {
-        let data = self.data()?;
         let prefix = full_key(table, prefix);
-        let found = contained(|| data.db.scan_prefix(&prefix).collect::<Result<Vec<_>, _>>())?;
-        found.into_iter().map(|(key, value)| Ok((key[1..].to_vec(), self.unseal(&key, &value)?))).collect()
+        self.noted(self.pairs(&prefix, Bound::Included(prefix.clone()), usize::MAX))
+    }
+    fn scan_after(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Pairs, StoreError> {
+        let prefix = full_key(table, prefix);
+        let from = match after.map(|after| full_key(table, after)) {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix.clone()),
+        };
+        self.noted(self.pairs(&prefix, from, limit))
     }
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.data()?;
@@ -220,57 +458,32 @@ impl DeviceStore for SledStore {
         }
         let writes = batch.writes.into_iter().map(|w| (full_key(w.table, &w.key), w.value)).collect();
         self.broken = true;
-        self.record = self.write(writes)?;
+        let written = self.write(writes);
+        self.mark = self.noted(written)?;
         self.broken = false;
         Ok(())
     }
     fn erase(&mut self) -> Result<(), StoreError> {
         self.broken = true;
-        self.audit = None;
+        self.rest();
         self.data = None;
-        let (data, record) = make(&self.folder, &mut self.sealer)?;
-        self.data = Some(data);
-        self.record = record;
+        let (data, mark) = make(&mut self.folder, &mut self.sealer)?;
+        (self.data, self.mark) = (Some(data), mark);
+        (self.audit, self.damage) = (Mutex::default(), OnceLock::new());
         self.broken = false;
         Ok(())
+    }
+    fn audit_step(&self, values_max: usize) -> Result<Audited, StoreError> {
+        let data = self.data()?;
+        let mut audit = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
+        self.known(self.noted(audit.step(data, &self.sealer, &self.mark.record, values_max)))
     }
     fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.folder.bytes().map_err(|e| unusable(&e))
     }
-    fn audit_step(&mut self, max: usize) -> Result<bool, StoreError> {
-        let mut audit =
-            self.audit.take().unwrap_or_else(|| Audit { after: Vec::new(), tally: Tally::default() });
-        let data = self.data()?;
-        let seen = contained(|| {
-            let mut seen = 0;
-            let from = (Bound::Excluded(audit.after.clone()), Bound::Excluded(vec![OWN]));
-            for pair in data.db.range::<Vec<u8>, _>(from).take(max) {
-                let (key, value) = pair?;
-                audit.tally.add(&value);
-                audit.after = key.to_vec();
-                seen += 1;
-            }
-            Ok(seen)
-        })?;
-        if seen == max {
-            self.audit = Some(audit);
-            return Ok(false);
-        }
-        complete(audit.tally, &self.record)?;
-        Ok(true)
-    }
 }
 
-/// Whether a tally is what the last commit says it should be.
-fn complete(tally: Tally, record: &CommitRecord) -> Result<(), StoreError> {
-    if tally == record.tally {
-        return Ok(());
-    }
-    let (here, due) = (tally.count, record.tally.count);
-    Err(corrupt(format!("values are missing or stale: {here} found, {due} committed")))
-}
-
-fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
+pub(super) fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
     let mut full = Vec::with_capacity(1 + key.len());
     full.push(table.number());
     full.extend_from_slice(key);
@@ -278,18 +491,51 @@ fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
 }
 
 /// A new, empty store over whatever is in the folder.
-fn make(folder: &Folder, sealer: &mut Sealer) -> Result<(Data, CommitRecord), StoreError> {
+fn make(folder: &mut Folder, sealer: &mut Sealer) -> Result<(Data, Mark), StoreError> {
     folder.begin().map_err(|e| unusable(&e))?;
-    let data = Data::open(folder)?;
+    let data = Data::open(&folder.data(), SEGMENT_BYTES)?;
     let record = CommitRecord::genesis();
-    data.write_own(&record, sealer)?;
-    folder.write_anchor(LAYOUT, &record, data.bytes()?, sealer).map_err(|e| unusable(&e))?;
+    write_own(&data, &record, sealer)?;
+    let evidence = data.evidence().map_err(|e| unusable(&e))?;
+    let mark = Mark { writes: 0, record, generation: 0, segment: SEGMENT_BYTES, evidence };
+    let mark = folder.write_mark(LAYOUT, mark, sealer).map_err(|e| unusable(&e))?;
     folder.finish().map_err(|e| unusable(&e))?;
-    Ok((data, record))
+    Ok((data, mark))
 }
 
-/// Where the data stands, if it is whole.
-fn inspect(data: &Data, sealer: &Sealer, anchor: &Anchor) -> Result<CommitRecord, StoreError> {
+/// The store's own records, durable.
+fn write_own(data: &Data, record: &CommitRecord, sealer: &mut Sealer) -> Result<(), StoreError> {
+    let mut batch = ::sled::Batch::default();
+    batch.insert(LAYOUT_KEY, &LAYOUT.to_be_bytes());
+    batch.insert(CHECK_KEY, sealer.seal(CHECK_KEY, CHECK_WORDS));
+    batch.insert(RECORD_KEY, sealer.seal(RECORD_KEY, &record.to_bytes()));
+    data.apply(batch)
+}
+
+/// Whether the files are what the anchor says they were, and whole in what sled will replay.
+pub(super) fn is_plain(folder: &Folder, anchor: &Anchor) -> Result<bool, StoreError> {
+    let Anchor::Mark { mark, both: true, .. } = anchor else { return Ok(false) };
+    if folder.is_doubted() {
+        return Ok(false);
+    }
+    let look = || {
+        let (data, kept) = (folder.data(), mark.evidence);
+        Ok(fs::metadata(data.join("db"))?.len() >= kept.log_bytes
+            && tail::snapshot(&data)? == kept.snapshot
+            && tail::is_whole(&data, kept.snapshot, mark.segment as usize)?)
+    };
+    look().map_err(|e| unusable(&e))
+}
+
+/// The record of the last commit, as the data has it.
+fn stored_record(data: &Data, sealer: &Sealer) -> Result<Option<CommitRecord>, StoreError> {
+    let Some(bytes) = contained(|| data.db.get(RECORD_KEY))? else { return Ok(None) };
+    let record = sealer.open(RECORD_KEY, &bytes).and_then(|b| CommitRecord::from_bytes(&b));
+    record.map(Some).ok_or_else(|| corrupt("the record of the last commit cannot be read"))
+}
+
+/// Where the data stands, if it is whole; `quickly` leaves the values unread.
+fn inspect(data: &Data, sealer: &Sealer, anchor: &Anchor, quickly: bool) -> Result<CommitRecord, StoreError> {
     let own = |key| contained(|| data.db.get(key));
     if let Some(layout) = own(LAYOUT_KEY)? {
         let layout = layout.as_ref().try_into().map(u16::from_be_bytes);
@@ -298,36 +544,21 @@ fn inspect(data: &Data, sealer: &Sealer, anchor: &Anchor) -> Result<CommitRecord
             return Err(StoreError::NewerLayout { found, known: LAYOUT });
         }
     }
-    if let Some(check) = own(CHECK_KEY)? {
-        let opens = sealer.open(CHECK_KEY, &check).is_some_and(|words| words == CHECK_WORDS);
-        match (opens, anchor) {
-            (true, _) => {}
-            (false, Anchor::Record(..)) => return Err(corrupt("the key's check record is damaged")),
-            (false, _) => return Err(StoreError::WrongKey),
-        }
+    let check = own(CHECK_KEY)?;
+    let opens = check.map(|check| sealer.open(CHECK_KEY, &check).is_some_and(|words| words == CHECK_WORDS));
+    match (opens, anchor.record()) {
+        (Some(false), Ok(_)) => return Err(corrupt("the key's check record is damaged")),
+        (Some(false), Err(_)) => return Err(StoreError::WrongKey),
+        _ => {}
     }
-    let (anchored, length) = match anchor {
-        Anchor::Record(record, length) => (record, *length),
-        Anchor::Missing => return Err(corrupt("the anchor file is missing")),
-        Anchor::Unreadable => return Err(corrupt("the anchor file cannot be read")),
-    };
-    let found = match own(RECORD_KEY)? {
-        None => None,
-        Some(bytes) => Some(
-            sealer
-                .open(RECORD_KEY, &bytes)
-                .and_then(|b| CommitRecord::from_bytes(&b))
-                .ok_or_else(|| corrupt("the record of the last commit cannot be read"))?,
-        ),
-    };
+    let anchored = anchor.record()?;
+    let found = stored_record(data, sealer)?;
     anchor::judge(anchored, found.as_ref())?;
     let found = found.ok_or_else(|| corrupt("the record of the last commit is missing"))?;
-    // A file as long as it was, whose last commit is the newest that was made durable, has lost no tail.
-    // Where it is shorter (sled itself may give back free space), every value is looked for.
-    if length == 0 || data.bytes()? < length {
-        complete(data.tally()?, &found)?;
+    if quickly {
+        return Ok(found);
     }
-    Ok(found)
+    Ok(CommitRecord { tally: audit::whole(data, sealer, &found)?, ..found })
 }
 
 /// Takes what is readable as the state from now on.
@@ -336,125 +567,32 @@ fn salvage(data: &Data, sealer: &mut Sealer) -> Result<CommitRecord, StoreError>
         .and_then(|bytes| sealer.open(RECORD_KEY, &bytes))
         .and_then(|bytes| CommitRecord::from_bytes(&bytes))
         .unwrap_or_else(CommitRecord::genesis);
-    let record = CommitRecord { tally: data.tally()?, ..last };
-    data.write_own(&record, sealer)?;
+    let record = CommitRecord { tally: audit::salvage(data, sealer)?, ..last };
+    write_own(data, &record, sealer)?;
     Ok(record)
 }
 
-/// Calls sled; a panic of its over damaged files comes out as an error.
-fn contained<T>(call: impl FnOnce() -> ::sled::Result<T>) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|e| refused(&e)),
-        Err(_) => Err(corrupt("the data files do not read")),
+#[cfg(test)]
+impl SledStore {
+    /// Changes the data behind the store's back; its files then look as the anchor says.
+    pub(super) fn meddle(&mut self, work: impl FnOnce(&::sled::Db)) {
+        work(&self.data.as_ref().unwrap().db);
     }
 }
 
-/// Who can act on sled's error. Its words may hold paths, so they are not passed on.
-fn refused(error: &::sled::Error) -> StoreError {
-    match error {
-        ::sled::Error::Io(e) if is_lock(error) => {
-            debug_assert_eq!(e.kind(), ErrorKind::Other);
-            StoreError::Busy
-        }
-        ::sled::Error::Io(e) => match e.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::NotFound => {
-                corrupt(format!("a data file does not read: {}", e.kind()))
-            }
-            _ => unusable(e),
-        },
-        ::sled::Error::Corruption { .. } => corrupt("a page of the data does not match its checksum"),
-        ::sled::Error::Unsupported(_) => corrupt("the data's own settings are not ours"),
-        ::sled::Error::ReportableBug(_) | ::sled::Error::CollectionNotFound(_) => {
-            corrupt("the data files contradict themselves")
-        }
-    }
-}
-
-fn is_lock(error: &::sled::Error) -> bool {
-    matches!(error, ::sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
-}
-
-/// sled and the files under it.
-struct Data {
-    db: ::sled::Db,
-    log: File,
-    blobs: std::path::PathBuf,
-    /// Blob files known to be durable; sled never writes one twice.
-    durable: std::sync::Mutex<BTreeSet<OsString>>,
-}
-
-impl Data {
-    fn open(folder: &Folder) -> Result<Self, StoreError> {
-        let path = folder.data();
-        let config = ::sled::Config::new()
-            .path(&path)
-            .cache_capacity(CACHE_BYTES)
-            .segment_size(SEGMENT_BYTES)
-            .mode(::sled::Mode::LowSpace)
-            .flush_every_ms(None);
-        // We hold the folder's lock, so sled's can only be held by threads of a store that this process
-        // has just closed; they let go within moments.
-        let mut tries = 0;
-        let db = loop {
-            match catch_unwind(AssertUnwindSafe(|| config.open())) {
-                Ok(Err(error)) if is_lock(&error) && tries < RELEASE_TRIES => {
-                    tries += 1;
-                    std::thread::sleep(std::time::Duration::from_millis(1));
-                }
-                Ok(result) => break result.map_err(|e| refused(&e))?,
-                Err(_) => return Err(corrupt("the data files do not read")),
-            }
-        };
-        let log = fs::OpenOptions::new().write(true).open(path.join("db")).map_err(|e| unusable(&e))?;
-        anchor::sync_dir(&path).map_err(|e| unusable(&e))?;
-        Ok(Self { db, log, blobs: path.join("blobs"), durable: Default::default() })
-    }
-    /// The store's own records, durable.
-    fn write_own(&self, record: &CommitRecord, sealer: &mut Sealer) -> Result<(), StoreError> {
-        let mut batch = ::sled::Batch::default();
-        batch.insert(LAYOUT_KEY, &LAYOUT.to_be_bytes());
-        batch.insert(CHECK_KEY, sealer.seal(CHECK_KEY, CHECK_WORDS));
-        batch.insert(RECORD_KEY, sealer.seal(RECORD_KEY, &record.to_bytes()));
-        contained(|| {
-            self.db.apply_batch(batch)?;
-            self.db.flush()
-        })?;
-        self.sync().map_err(|e| unusable(&e))
-    }
-    /// The length of sled's file.
-    fn bytes(&self) -> Result<u64, StoreError> {
-        self.log.metadata().map(|meta| meta.len()).map_err(|e| unusable(&e))
-    }
-    /// Brings to the disk what sled wrote to files.
-    fn sync(&self) -> io::Result<()> {
-        self.log.sync_all()?;
-        let mut durable = self.durable.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut present = BTreeSet::new();
-        for entry in fs::read_dir(&self.blobs)? {
-            let entry = entry?;
-            if !durable.contains(&entry.file_name()) {
-                match File::open(entry.path()).and_then(|file| file.sync_all()) {
-                    Err(e) if e.kind() == ErrorKind::NotFound => continue,
-                    result => result?,
-                }
-            }
-            present.insert(entry.file_name());
-        }
-        if *durable != present {
-            anchor::sync_dir(&self.blobs)?;
-            *durable = present;
-        }
-        Ok(())
-    }
-    /// The tally of every value that is there, own records aside.
-    fn tally(&self) -> Result<Tally, StoreError> {
-        let mut tally = Tally::default();
-        contained(|| {
-            for pair in self.db.range::<&[u8], _>(..&[OWN][..]) {
-                tally.add(&pair?.1);
-            }
-            Ok(())
-        })?;
-        Ok(tally)
-    }
+/// Makes the store in a folder one of layout 1.
+#[cfg(test)]
+pub(super) fn age(path: &Path, key: &StoreKey) {
+    use rand_core::SeedableRng as _;
+    let mut sealer = Sealer::new(key, rand_chacha::ChaCha20Rng::seed_from_u64(77));
+    let folder = Folder::lock(path).unwrap();
+    let data = Data::open(&folder.data(), SEGMENT_BYTES).unwrap();
+    let record = stored_record(&data, &sealer).unwrap().unwrap();
+    write_own(&data, &record, &mut sealer).unwrap();
+    let first = record.first_layout();
+    let mut batch = ::sled::Batch::default();
+    batch.insert(LAYOUT_KEY, &1u16.to_be_bytes());
+    batch.insert(RECORD_KEY, sealer.seal(RECORD_KEY, &first));
+    data.apply(batch).unwrap();
+    fs::write(path.join("anchor"), anchor::first_file(&first, &mut sealer)).unwrap();
 }

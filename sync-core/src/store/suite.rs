@@ -34,6 +34,7 @@ pub fn conformance<H: Home>(fresh: impl Fn() -> H) {
     a_new_store_is_empty(&fresh());
     what_is_put_is_found_and_what_is_deleted_is_not(&fresh());
     a_scan_gives_the_prefix_in_key_order(&fresh());
+    pages_of_a_scan_are_the_scan(&fresh());
     tables_are_apart(&fresh());
     in_a_batch_the_last_write_wins(&fresh());
     what_is_committed_is_there_after_opening_again(&fresh());
@@ -114,6 +115,40 @@ fn a_scan_gives_the_prefix_in_key_order(home: &impl Home) {
     for (key, value) in store.scan(Table::Change, b"").expect("scan") {
         assert_eq!(key, value, "a scan pairs each key with its own value");
     }
+}
+
+fn pages_of_a_scan_are_the_scan(home: &impl Home) {
+    let mut store = home.open();
+    let mut batch = Batch::new().put(Table::Outbox, "after the table", "").put(Table::Document, "p", "");
+    for n in 0..40u8 {
+        batch = batch.put(Table::Change, [b'p', n / 7, n], [n]).put(Table::Change, [b'q', n], [n]);
+    }
+    commit(&mut store, batch);
+    for prefix in [&b"p"[..], b"", b"p\x02", b"q", b"r", b"\xff"] {
+        let whole = store.scan(Table::Change, prefix).expect("scan");
+        for limit in [1, 3, 40, 100] {
+            let (mut pages, mut after) = (Vec::new(), None::<Vec<u8>>);
+            loop {
+                let page =
+                    store.scan_after(Table::Change, prefix, after.as_deref(), limit).expect("scan_after");
+                assert!(page.len() <= limit, "a page keeps to its limit");
+                after = page.last().map(|(key, _)| key.clone());
+                pages.extend(page);
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert!(pages == whole, "the pages of a scan are the scan");
+        }
+    }
+    let after = |key: &[u8]| store.scan_after(Table::Change, b"p", Some(key), 2).expect("scan_after");
+    assert_eq!(after(b"p\x01\x0c\x00")[0].0, [b'p', 1, 13], "a page begins after a key that is not there");
+    assert_eq!(after(b"a")[0].0, [b'p', 0, 0], "a page begins with its prefix");
+    assert!(after(b"p\xff").is_empty() && after(b"z").is_empty(), "after the last key there is nothing");
+    assert!(
+        store.scan_after(Table::Change, b"", None, 0).expect("scan_after").is_empty(),
+        "no room, no pairs"
+    );
 }
 
 fn tables_are_apart(home: &impl Home) {
@@ -259,6 +294,7 @@ mod bites {
         ErasesOneTable,
         CutsValues,
         ScansWithoutTheLast,
+        PagesBeginWithTheLastKey,
     }
     struct Broken {
         inner: MemoryStore,
@@ -284,6 +320,21 @@ mod bites {
             }
             if self.how == Sabotage::ScansWithoutTheLast && pairs.len() > 3 {
                 pairs.pop();
+            }
+            Ok(pairs)
+        }
+        fn scan_after(
+            &self,
+            table: Table,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Pairs, StoreError> {
+            let mut pairs = self.inner.scan_after(self.table(table), prefix, after, limit)?;
+            if let (Sabotage::PagesBeginWithTheLastKey, Some(after), true) = (self.how, after, limit == 3) {
+                let last = self.inner.get(table, after)?.map(|value| (after.to_vec(), value));
+                pairs.splice(..0, last);
+                pairs.truncate(if pairs.len() == 1 { 0 } else { limit });
             }
             Ok(pairs)
         }
@@ -347,6 +398,7 @@ mod bites {
             (Sabotage::ErasesOneTable, "after erasing"),
             (Sabotage::CutsValues, "large values"),
             (Sabotage::ScansWithoutTheLast, "key order"),
+            (Sabotage::PagesBeginWithTheLastKey, "pages of a scan"),
         ] {
             let words = verdict(how).expect_err("the suite let a sabotaged store pass");
             assert!(words.contains(law), "expected the law of {law:?}, was told {words:?}");
@@ -364,6 +416,15 @@ mod bites {
         }
         fn scan(&self, table: Table, prefix: &[u8]) -> Result<Pairs, StoreError> {
             self.inner.scan(table, prefix)
+        }
+        fn scan_after(
+            &self,
+            table: Table,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Pairs, StoreError> {
+            self.inner.scan_after(table, prefix, after, limit)
         }
         fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
             for write in batch.writes {

@@ -406,6 +406,6 @@ fn clash_view(clash: &Clash, state: &State, flow: Option<&Flow>, look: Look<'_>)
 fn find_said(state: &State, fact: FactId) -> Option<Said> {
     let step = state.steps.iter().find(|s| s.said.fact == fact).map(|s| s.said);
     let seal = || state.seals.iter().find(|s| s.said.fact == fact).map(|s| s.said);
-    let cancelled = || state.cancelled.as_ref().filter(|c| c.said.fact == fact).map(|c| c.said);
+    let cancelled = || state.cancellations.iter().find(|c| c.said.fact == fact).map(|c| c.said);
     step.or_else(seal).or_else(cancelled)
 }

@@ -1,50 +1,83 @@
 //! What must hold after a run, each law apart from the others.
 //!
-//! In: a [`Run`] that healed. Out: sentences, each a law that does not hold; none is a pass. The model
-//! of who may do what is written here once more, small and by hand for the small policy, so that a
-//! mistake in the rulebook cannot hide behind itself.
+//! In: a [`Run`] that healed. Out: sentences, each a law that does not hold; none is a pass. The laws
+//! compare what the product shows with the run's own account and with the reference model
+//! ([`super::model`]); they are shown to bite by `tests/sabotage.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gendan_server::log::{Entry, HeldFilter, HeldState};
 use sync_core::document::Document;
-use sync_core::document::history::{Entry as Fact, History};
-use sync_core::fact::kinds::{Outcome, Payload};
-use sync_core::ids::{ChangeHash, DeviceId, DocId, DocKind, PersonId, Position, StoreId};
+use sync_core::domain::fields::Map;
+use sync_core::fold::{State, fold};
+use sync_core::ids::{BlobHash, ChangeHash, DocId, DocKind, Position};
 
+use super::model::{Case, Taken};
 use super::random::Run;
+use super::story::{Content, Story, shown};
+use super::world::World;
+
+/// What a replica shows of an order, ticket or facet: what the checkers hold against the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The content in force; `None` where nothing was sealed.
+    pub in_force: Option<Content>,
+    /// It is called off.
+    pub cancelled: bool,
+    /// The steps that were done, at least in part.
+    pub done: BTreeSet<String>,
+}
+
+/// How to see what a device (or `None`: the relay) shows of a document.
+pub type Look<'a> = dyn Fn(&World, Option<&str>, DocId) -> Option<Shown> + 'a;
+
+/// Steps of the two policies.
+const STEPS: [&str; 8] =
+    ["reviewed", "placed", "fetched", "delivered", "settled", "visited", "repaired", "closed"];
 
 /// Every law, over one run.
 pub fn check(run: &mut Run) -> Vec<String> {
-    let mut faults = std::mem::take(&mut run.ledger.faults);
+    let mut faults = std::mem::take(&mut run.account.faults);
     faults.extend(documents_agree(run));
     faults.extend(digests_agree(run));
-    faults.extend(nothing_acknowledged_is_missing(run));
-    faults.extend(nothing_unauthorised_is_in_force(run));
+    let read = stories(run);
+    faults.extend(nothing_acknowledged_is_missing(run, &read));
+    faults.extend(photos_are_whole(run, &read));
+    faults.extend(what_is_held_is_kept_with_its_reason(run));
+    faults.extend(nothing_unauthorised_is_in_force(run, &read));
+    faults.extend(in_force_is_what_must_be(run, &read, &shown_by));
+    faults.extend(devices_hold_what_their_person_may_see(run, &read));
+    faults.extend(revoked_devices_are_empty(run));
     faults
 }
 
+/// Every document at the relay, read by the model's own means.
+pub fn stories(run: &Run) -> BTreeMap<DocId, Story> {
+    let relay = &run.world.relay;
+    let all = relay.log().documents(None, usize::MAX).expect("the log reads");
+    let found = |doc| relay.document(doc).expect("the relay reads").expect("the log names it");
+    all.into_iter().map(|(doc, _)| (doc, Story::read(&found(doc)))).collect()
+}
+
+/// Sites that stand, with their devices.
+fn standing(run: &Run) -> impl Iterator<Item = (&String, &super::world::Site)> {
+    run.world.sites.iter().filter(|(_, site)| site.device.shut_out().is_none())
+}
+
 /// Every document that a device holds stands where the relay's stands, and nothing is unsent.
-fn documents_agree(run: &Run) -> Vec<String> {
+pub fn documents_agree(run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
-    for (name, site) in &run.world.sites {
-        if site.device.shut_out().is_some() {
-            continue;
-        }
+    for (name, site) in standing(run) {
         let view = site.device.sync_view().expect("a sound device knows its state");
-        if view.unsent > 0 {
-            faults.push(format!("{name} has {} changes unsent after it healed", view.unsent));
+        if view.unsent > 0 || view.blobs_pending > 0 {
+            let (unsent, blobs) = (view.unsent, view.blobs_pending);
+            faults.push(format!("{name} has {unsent} changes and {blobs} photos unsent after it healed"));
         }
         for kind in DocKind::ALL {
             for row in site.device.rows(kind).expect("rows read") {
                 let relay = run.world.relay.document(row.doc).expect("the relay reads");
                 if relay.is_none_or(|doc| doc.heads() != row.heads) {
-                    faults.push(format!(
-                        "{name} and the relay differ about {} {} ({} openings)",
-                        row.doc,
-                        row.number,
-                        openings(run, row.doc)
-                    ));
+                    faults.push(format!("{name} and the relay differ about {} {}", row.doc, row.number));
                 }
             }
         }
@@ -53,26 +86,36 @@ fn documents_agree(run: &Run) -> Vec<String> {
 }
 
 /// The relay confirms each device's digest: it holds what it should, no less and no more.
-fn digests_agree(run: &mut Run) -> Vec<String> {
-    let names: Vec<String> = run.world.sites.keys().cloned().collect();
+pub fn digests_agree(run: &mut Run) -> Vec<String> {
+    let names: Vec<String> = standing(run).map(|(name, _)| name.clone()).collect();
     let mut faults = Vec::new();
     for name in names {
-        if run.world.sites[&name].device.shut_out().is_some() {
-            continue;
-        }
+        // Before the question: a device whose digest differs is repaired by the answer.
+        let apart = difference(run, &name);
         match run.world.agreement(&name) {
             Some(true) => {}
-            other => faults.push(format!("the relay does not agree with {name}'s digest: {other:?}")),
+            other => {
+                faults.push(format!("the relay does not agree with {name}'s digest: {other:?}, {apart:?}"));
+            }
         }
     }
     faults
 }
 
+/// The documents that only one of a device and the relay counts, by the relay's own reckoning.
+fn difference(run: &Run, name: &str) -> Vec<DocId> {
+    let device = &run.world.sites[name].device;
+    let rows = DocKind::ALL.map(|kind| device.rows(kind).expect("rows read"));
+    let here: BTreeSet<DocId> = rows.iter().flatten().map(|row| row.doc).collect();
+    let scope = run.world.relay.scope(device.person(), run.world.time_ms).expect("the log reads");
+    scope.into_iter().collect::<BTreeSet<_>>().symmetric_difference(&here).copied().collect()
+}
+
 /// What was acknowledged is in the relay's document, in its held tray, or held on the device.
-fn nothing_acknowledged_is_missing(run: &Run) -> Vec<String> {
+pub fn nothing_acknowledged_is_missing(run: &Run, read: &BTreeMap<DocId, Story>) -> Vec<String> {
     let mut there = BTreeSet::new();
-    for (doc, found) in documents(run) {
-        there.extend(found.metas().into_iter().filter_map(|m| Some((doc, m.command?))));
+    for (doc, story) in read {
+        there.extend(story.changes.values().filter_map(|written| Some((*doc, written.command?))));
     }
     let held = run.world.relay.log().held(&HeldFilter::default(), None, usize::MAX).expect("the tray reads");
     there.extend(held.iter().filter_map(|h| Some((h.doc, h.command?))));
@@ -81,7 +124,7 @@ fn nothing_acknowledged_is_missing(run: &Run) -> Vec<String> {
         there.extend(theirs.iter().map(|h| (h.action.doc, h.action.command)));
     }
     let mut faults = Vec::new();
-    for said in &run.ledger.said {
+    for said in &run.account.said {
         for doc in said.docs.iter().filter(|doc| !there.contains(&(**doc, said.command))) {
             faults.push(format!(
                 "{} was told that {} is recorded in {doc}: it is gone",
@@ -92,41 +135,58 @@ fn nothing_acknowledged_is_missing(run: &Run) -> Vec<String> {
     faults
 }
 
-fn openings(run: &Run, doc: DocId) -> usize {
-    let subject = run.world.relay.document(doc.subject()).expect("the relay reads");
-    let log = subject.map(|s| s.log()).unwrap_or_default();
-    log.iter().filter(|e| matches!(e.fact.payload, Payload::Opened(_))).count()
-}
-
-fn documents(run: &Run) -> Vec<(DocId, Document)> {
-    let relay = &run.world.relay;
-    let all = relay.log().documents(None, usize::MAX).expect("the log reads");
-    let found = |doc| relay.document(doc).expect("the relay reads").expect("the log names it");
-    all.into_iter().map(|(doc, _)| (doc, found(doc))).collect()
-}
-
-/// Every change in force was allowed to whoever wrote it, or the office released it.
-fn nothing_unauthorised_is_in_force(run: &Run) -> Vec<String> {
-    let received = receipts(run);
+/// Every photo that a device was told is kept is whole at the relay, but for those on a device that was
+/// lost.
+pub fn photos_are_whole(run: &Run, read: &BTreeMap<DocId, Story>) -> Vec<String> {
     let mut faults = Vec::new();
-    for (doc, found) in documents(run) {
-        let subject = run.world.relay.document(doc.subject()).expect("the relay reads");
-        let log = found.log();
-        let history = found.history();
-        let case = Case { run, doc, log: &log, history: &history, stores: stores(subject.as_ref()) };
-        for meta in found.metas() {
-            let Some(actor) = meta.actor else { continue };
-            let Some(receipt) = received.get(&(doc, meta.hash)) else {
-                faults.push(format!("{doc} has {} which the log never admitted", meta.hash));
+    // A restored relay gets again what some document names; what nobody ever used is not missed.
+    let named = |hash: BlobHash| {
+        let mut facts = read.values().flat_map(|story| &story.facts);
+        facts.any(|told| told.what.evidence().iter().any(|e| e.blob == Some(hash)))
+    };
+    let asked = |t: &&Taken| run.account.restored == 0 || named(t.hash);
+    let lost = |t: &&Taken| run.account.revoked.contains_key(&t.device);
+    for taken in run.account.taken.iter().filter(asked).filter(|t| !lost(t)) {
+        let mut size = 0;
+        while let Ok(part) = run.world.blobs.read(taken.hash, size as u64)
+            && !part.is_empty()
+        {
+            size += part.len();
+        }
+        if size != taken.size {
+            faults.push(format!("photo {} has {size} of {} bytes at the relay", taken.hash, taken.size));
+        }
+    }
+    for (name, site) in standing(run) {
+        if site.device.wants_photos().expect("photos read") {
+            faults.push(format!("{name} still waits for a photo"));
+        }
+    }
+    faults
+}
+
+/// What a device holds back the relay has too, whole and with its reason; and what the office decided
+/// about it the device was told.
+pub fn what_is_held_is_kept_with_its_reason(run: &Run) -> Vec<String> {
+    let mut faults = Vec::new();
+    let log = run.world.relay.log();
+    for (name, site) in standing(run) {
+        for held in site.device.held().expect("held work reads") {
+            let (doc, hash) = (held.action.doc, held.hash);
+            let at_relay = log.held_one(doc, hash).expect("the tray reads");
+            let Some(at_relay) = at_relay else {
+                // The tray of a restored relay is as old as its copy.
+                if run.account.restored == 0 {
+                    faults.push(format!("{name} holds {hash} of {doc} back, which the relay never held"));
+                }
                 continue;
             };
-            let Receipt::Judged(at_ms) = *receipt else { continue };
-            let mut verdict = case.may_write(actor.device, meta.hash, at_ms);
-            for fact in log.iter().filter(|e| e.change == meta.hash) {
-                verdict = verdict.and_then(|()| case.may_say(fact, actor.device, at_ms));
+            if at_relay.bytes != *held.bytes {
+                faults.push(format!("{hash} of {doc} is held in other bytes than {name} wrote"));
             }
-            if let Err(why) = verdict {
-                faults.push(format!("{doc}: {} is in force, but {why}", meta.hash));
+            let decided = matches!(at_relay.state, HeldState::Released { .. } | HeldState::Discarded { .. });
+            if decided && held.resolution.is_none() {
+                faults.push(format!("{name} was not told what became of {hash} of {doc}"));
             }
         }
     }
@@ -159,126 +219,115 @@ fn receipts(run: &Run) -> BTreeMap<(DocId, ChangeHash), Receipt> {
     receipts
 }
 
-fn stores(subject: Option<&Document>) -> Vec<Option<StoreId>> {
-    let opened = |entry: &Fact| match &entry.fact.payload {
-        Payload::Opened(opened) => Some(opened.store),
-        _ => None,
+/// Every change in force was allowed to whoever wrote it, or the office released it.
+pub fn nothing_unauthorised_is_in_force(run: &Run, read: &BTreeMap<DocId, Story>) -> Vec<String> {
+    let received = receipts(run);
+    let mut faults = Vec::new();
+    let founding = run.world.office_ids().1;
+    for (doc, story) in read {
+        let case = Case { account: &run.account, doc: *doc, story, subject: read.get(&doc.subject()) };
+        for (hash, written) in &story.changes {
+            // The company's own beginning is by the office alone, before there are roles to have.
+            let beginning = doc.kind() == DocKind::Directory && written.device == Some(founding);
+            if written.device.is_none() || beginning {
+                continue;
+            }
+            let verdict = match received.get(&(*doc, *hash)) {
+                None => Err("the log never admitted it".to_owned()),
+                Some(Receipt::Released) => Ok(()),
+                Some(Receipt::Judged(at_ms)) => case.judge(*hash, *at_ms),
+            };
+            if let Err(why) = verdict {
+                let said = story.facts.iter().find(|t| t.change == *hash).map(|t| t.what.name());
+                faults.push(format!("{doc}: {hash} ({}) is in force, but {why}", said.unwrap_or("edits")));
+            }
+        }
+    }
+    faults
+}
+
+/// What the product shows of a document where it stands, at a device or (`None`) at the relay.
+pub fn shown_by(world: &World, site: Option<&str>, doc: DocId) -> Option<Shown> {
+    let (found, state) = match site {
+        Some(site) => world.sites[site].device.state(doc).ok()?,
+        None => {
+            let found = world.relay.document(doc).expect("the relay reads")?;
+            let state = fold(&found, &world.relay.footing().rules());
+            (found, state)
+        }
     };
-    subject.map(|s| s.log().iter().filter_map(opened).collect()).unwrap_or_default()
+    Some(show(&found, &state))
 }
 
-/// One document, seen by the small model.
-struct Case<'a> {
-    run: &'a Run,
-    doc: DocId,
-    log: &'a [Fact],
-    history: &'a History,
-    /// The stores that took the order's number: two, where they did so apart.
-    stores: Vec<Option<StoreId>>,
+fn show(found: &Document, state: &State) -> Shown {
+    let of = |map: Map| {
+        let values = state.content(found, map).into_iter();
+        values.map(move |(key, value)| ((map.name().to_owned(), key), shown(&value)))
+    };
+    let in_force = state.in_force.is_some().then(|| of(Map::Fields).chain(of(Map::Items)).collect());
+    let done = STEPS.iter().filter(|step| state.did(step)).map(|step| (*step).to_owned()).collect();
+    Shown { in_force, cancelled: state.is_cancelled(), done }
 }
 
-impl Case<'_> {
-    /// The roles of a person at a moment, by the run's own account.
-    fn roles(&self, person: PersonId, at_ms: i64) -> Vec<(&'static str, Option<StoreId>)> {
-        let grants = self.run.ledger.grants.iter().filter(|g| g.person == person);
-        grants.filter(|g| g.ended_ms.is_none_or(|end| at_ms < end)).map(|g| (g.role, g.store)).collect()
-    }
+/// What must be shown of a document.
+fn expected(story: &Story) -> Shown {
+    let all = story.all();
+    let done = STEPS.iter().filter(|step| all.did(step)).map(|step| (*step).to_owned()).collect();
+    Shown { in_force: story.in_force(), cancelled: all.cancelled(), done }
+}
 
-    /// What the author had of the log when they wrote a change.
-    fn known(&self, change: ChangeHash) -> impl Iterator<Item = &Fact> {
-        self.log.iter().filter(move |e| self.history.knew(change, e.change))
-    }
-
-    /// Whoever writes at all has a device that stands, a role, and the document in its scope.
-    fn may_write(&self, device: DeviceId, change: ChangeHash, at_ms: i64) -> Result<(), String> {
-        let ledger = &self.run.ledger;
-        let person = *ledger.devices.get(&device).ok_or("its device was never enrolled")?;
-        if ledger.revoked.get(&device).is_some_and(|end| at_ms >= *end) {
-            return Err("its device was shut out".into());
+/// At the relay and on every device that holds it, a document shows what the model finds in its bytes.
+pub fn in_force_is_what_must_be(run: &Run, read: &BTreeMap<DocId, Story>, shown: &Look<'_>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut compare = |name: &str, doc: DocId, is: Option<Shown>, must: &Shown| {
+        if is.as_ref() != Some(must) {
+            faults.push(format!("{name} shows {is:?} of {doc}: it must be {must:?}"));
         }
-        let assigned = self.known(change).any(|e| match &e.fact.payload {
-            Payload::Assigned(p) => p.people.contains(&person),
-            _ => false,
-        });
-        let inside = self.roles(person, at_ms).into_iter().any(|(role, store)| match role {
-            "management" => true,
-            "sales" => self.stores.contains(&store),
-            "crew" => !self.doc.kind().is_money() && assigned,
-            _ => false,
-        });
-        if inside {
-            Ok(())
-        } else {
-            Err(format!("{person} had no business with it ({} openings)", openings(self.run, self.doc)))
-        }
-    }
-
-    /// Whether a fact of this kind was the author's to say.
-    fn may_say(&self, entry: &Fact, device: DeviceId, at_ms: i64) -> Result<(), String> {
-        let fact = &entry.fact;
-        if fact.device != device || self.run.ledger.devices.get(&device) != Some(&fact.author) {
-            return Err("the fact is in another name than its change".into());
-        }
-        let roles = self.roles(fact.author, at_ms);
-        let has = |wanted: &[&str]| roles.iter().any(|(role, _)| wanted.contains(role));
-        let boss = ["management"];
-        let allowed = match &fact.payload {
-            Payload::Opened(_) | Payload::Cleared(_) | Payload::Payment(_) => has(&["management", "sales"]),
-            Payload::Step(step) => match step.step.as_str() {
-                "reviewed" | "settled" => has(&boss),
-                "placed" => has(&["management", "sales"]),
-                "fetched" | "delivered" => has(&["crew"]),
-                _ => false,
-            },
-            Payload::Contact(_) | Payload::Exception(_) => !roles.is_empty(),
-            Payload::Visited(p) => {
-                has(&boss)
-                    || self.known(entry.change).any(|e| match &e.fact.payload {
-                        Payload::Assigned(a) => {
-                            a.appointment == p.appointment && a.people.contains(&fact.author)
-                        }
-                        _ => false,
-                    })
+    };
+    for (doc, story) in read.iter().filter(|(doc, _)| doc.kind() != DocKind::Directory) {
+        let must = expected(story);
+        compare("the relay", *doc, shown(&run.world, None, *doc), &must);
+        for (name, site) in standing(run) {
+            let rows = site.device.rows(doc.kind()).expect("rows read");
+            if rows.iter().any(|row| row.doc == *doc) {
+                compare(name, *doc, shown(&run.world, Some(name), *doc), &must);
             }
-            _ => has(&boss),
-        };
-        if !allowed {
-            return Err(format!("{} was not {}'s to say", fact.payload.name(), fact.author));
-        }
-        match &fact.payload {
-            Payload::Step(step) if matches!(step.outcome, Outcome::Done | Outcome::Partial) => {
-                self.complete(entry, step)
-            }
-            _ => Ok(()),
         }
     }
+    faults
+}
 
-    /// A step stands on those before it, as its author knew them, with what it needs.
-    fn complete(&self, entry: &Fact, step: &sync_core::fact::kinds::Step) -> Result<(), String> {
-        let did = |wanted: &str| {
-            self.known(entry.change)
-                .any(|e| matches!(&e.fact.payload, Payload::Step(s) if s.step.as_str() == wanted))
-        };
-        let before = match step.step.as_str() {
-            "placed" => Some("reviewed"),
-            "fetched" => Some("placed"),
-            "delivered" => Some("fetched"),
-            "settled" => Some("delivered"),
-            _ => None,
-        };
-        if before.is_some_and(|before| !did(before)) {
-            return Err(format!("{} came before its time", step.step));
-        }
-        if step.step.as_str() != "fetched" && did(step.step.as_str()) {
-            return Err(format!("{} was recorded twice", step.step));
-        }
-        match step.step.as_str() {
-            "delivered" if step.signature.is_none() => Err("nobody signed".into()),
-            "placed" if step.evidence.is_empty() => Err("there is no message".into()),
-            "placed" if !self.known(entry.change).any(|e| matches!(e.fact.payload, Payload::Cleared(_))) => {
-                Err("it was not paid".into())
+/// A device holds every document that its person may see, and none besides.
+pub fn devices_hold_what_their_person_may_see(run: &Run, read: &BTreeMap<DocId, Story>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let now_ms = run.world.time_ms;
+    for (name, site) in standing(run) {
+        let rows = DocKind::ALL.map(|kind| site.device.rows(kind).expect("rows read"));
+        let here: BTreeSet<DocId> = rows.iter().flatten().map(|row| row.doc).collect();
+        let person = site.device.person();
+        let sees = |doc: &DocId| run.account.sees(person, *doc, read.get(&doc.subject()), now_ms);
+        let ought: BTreeSet<DocId> = read.keys().copied().filter(sees).collect();
+        faults.extend(here.difference(&ought).map(|doc| format!("{name} holds {doc}: it is not for it")));
+        faults.extend(ought.difference(&here).map(|doc| format!("{name} lacks {doc}")));
+    }
+    faults
+}
+
+/// A device that was shut out was told so and has erased itself.
+pub fn revoked_devices_are_empty(run: &Run) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, site) in &run.world.sites {
+        if !run.account.revoked.contains_key(&site.device.id()) {
+            if site.device.shut_out().is_some() {
+                faults.push(format!("{name} was shut out by nobody"));
             }
-            _ => Ok(()),
+            continue;
+        }
+        let disk = site.disk.snapshot();
+        let opened = sync_core::device::Device::open(disk.open().expect("a copy opens"), Box::new(|_| {}));
+        if !matches!(opened.err(), Some(sync_core::device::DeviceError::NotEnrolled)) {
+            faults.push(format!("{name} was revoked and has not erased itself"));
         }
     }
+    faults
 }

@@ -1,9 +1,16 @@
-//! The simulation: a relay and a handful of devices in one process, from one seed.
+//! The simulation: a relay and some dozens of devices in one process, from one seed.
 //!
-//! Real devices, the real relay and the real codec, over a network that loses, repeats, cuts and delays
-//! as chance has it. Clock and randomness come from the seed; a failing seed replays.
+//! Real devices, the real relay and the real codec, over a network that breaks, repeats and delays as
+//! chance has it. Clock and randomness come from the seed; a failing seed replays. `world` and `net` are
+//! the company and its connections, `faults` and `work` what happens in it, `random` one run, `story` and
+//! `model` the reference that `checkers` hold it against.
 
+pub mod batch;
 pub mod checkers;
+pub mod faults;
+pub mod model;
 pub mod net;
 pub mod random;
+pub mod story;
+pub mod work;
 pub mod world;

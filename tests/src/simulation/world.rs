@@ -12,17 +12,18 @@ use gendan_server::relay::found::{Founding, certify, found};
 use gendan_server::relay::office::Clerk;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest as _, Sha256};
 use sync_core::command::Command;
 use sync_core::device::record::Identity;
 use sync_core::device::{Chance, Device, DeviceError, Performed};
 use sync_core::fact::keys::SecretKey;
-use sync_core::ids::{CompanyId, DeviceId, PersonId, StoreId};
+use sync_core::ids::{BlobHash, CompanyId, DeviceId, PersonId, StoreId};
 use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use sync_core::store::{MemoryDisk, MemoryStore};
 use sync_core::time::{Now, at_offset};
 
-use super::net::Link;
+use super::net::{Link, Stray};
 
 /// A device with its disk, which survives a restart, and its connection.
 pub struct Site {
@@ -34,6 +35,10 @@ pub struct Site {
     pub link: Option<Link>,
     /// How far its wall clock is off, in milliseconds.
     pub clock_off_ms: i64,
+    /// When the device was last switched on, by true time: its monotonic clock counts from there.
+    pub booted_ms: i64,
+    /// Which boot that was.
+    pub boot: u64,
     seed: u64,
 }
 
@@ -49,14 +54,28 @@ pub struct World {
     pub rng: ChaCha8Rng,
     /// True time, Unix milliseconds.
     pub time_ms: i64,
+    /// What connections that are gone had under way, and may still reach the relay.
+    pub strays: Vec<Stray>,
+    trace: Sha256,
     company_key: SecretKey,
     office: (PersonId, DeviceId, SecretKey),
     company: CompanyId,
     relay_disk: MemoryDisk,
 }
 
+/// A copy of what the relay had made durable.
+pub struct RelayCopy {
+    disk: MemoryDisk,
+    /// The photos and files that were whole then, each with its media type and document.
+    blobs: Vec<(BlobHash, Vec<u8>, String, sync_core::ids::DocId)>,
+    /// The position of the newest entry of its log.
+    pub head: sync_core::ids::Position,
+    /// When it was taken.
+    pub at_ms: i64,
+}
+
 /// 2026-11-23 08:00 in Shanghai.
-const START_MS: i64 = 1_795_392_000_000;
+pub const START_MS: i64 = 1_795_392_000_000;
 
 fn chance(seed: u64) -> Chance {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -98,6 +117,8 @@ impl World {
             sites: BTreeMap::new(),
             rng,
             time_ms: START_MS + 1_000,
+            strays: Vec::new(),
+            trace: Sha256::new(),
             company_key,
             office: (person, device, key),
             company,
@@ -107,6 +128,7 @@ impl World {
 
     /// The relay is killed and started again over what it had made durable; every connection breaks.
     pub fn restart_relay(&mut self) {
+        self.strays.clear();
         for site in self.sites.values_mut() {
             site.link = None;
             site.device.disconnected();
@@ -128,6 +150,50 @@ impl World {
         self.restart_relay();
     }
 
+    /// A copy of the relay's disk and of the photos and files named here that it has whole.
+    pub fn back_up(&self, blobs: impl IntoIterator<Item = BlobHash>) -> RelayCopy {
+        let whole = |hash: BlobHash| {
+            let (doc, media) = self.blobs.belongs(hash).expect("memory reads")?;
+            let mut bytes = Vec::new();
+            loop {
+                let part = self.blobs.read(hash, bytes.len() as u64).expect("a whole blob reads");
+                if part.is_empty() {
+                    return Some((hash, bytes, media, doc));
+                }
+                bytes.extend(part);
+            }
+        };
+        let blobs = blobs.into_iter().filter_map(whole).collect();
+        let head = self.relay.log().head();
+        RelayCopy { disk: self.relay_disk.snapshot(), blobs, head, at_ms: self.time_ms }
+    }
+
+    /// The relay is restored from a copy, as `gendan restore` does it: under a new epoch.
+    pub fn restore_relay(&mut self, copy: RelayCopy) {
+        let mut store = copy.disk.open().expect("a copy is not open elsewhere");
+        let epoch = self.rng.random::<u64>() | 1;
+        KeptLog::new_epoch(&mut store, epoch).expect("memory takes every write");
+        drop(store);
+        let blobs = MemoryBlobs::default();
+        for (hash, bytes, media, doc) in copy.blobs {
+            blobs.offer(hash, bytes.len() as u64, &media, doc).expect("it was taken before");
+            blobs.part(hash, 0, &bytes).expect("it was whole");
+        }
+        self.blobs = Arc::new(blobs);
+        self.rewind_relay(copy.disk);
+    }
+
+    /// Adds to the trace of the run: what happened, in the order it did.
+    pub fn note(&mut self, what: &str, bytes: &[u8]) {
+        self.trace.update(what.as_bytes());
+        self.trace.update((bytes.len() as u64).to_be_bytes());
+        self.trace.update(bytes);
+    }
+    /// The digest of the trace so far, hex: the same for two runs in which the same happened.
+    pub fn trace(&self) -> String {
+        hex::encode(self.trace.clone().finalize())
+    }
+
     /// The person in whose name the office acts, and the device it acts through.
     pub fn office_ids(&self) -> (PersonId, DeviceId) {
         (self.office.0, self.office.1)
@@ -136,6 +202,25 @@ impl World {
     /// Time goes on.
     pub fn pass(&mut self, ms: i64) {
         self.time_ms += ms;
+    }
+
+    /// What the clocks of a device say.
+    pub fn now_at(&self, name: &str) -> Now {
+        let site = &self.sites[name];
+        let elapsed_ms = u64::try_from(self.time_ms - site.booted_ms).unwrap_or(0);
+        Now { wall: at_offset(self.time_ms + site.clock_off_ms, 8 * 3600), elapsed_ms, boot: site.boot }
+    }
+
+    /// A device is switched off and on: its monotonic clock begins anew, and its wall clock is off by so
+    /// much from then on.
+    pub fn reboot(&mut self, name: &str, clock_off_ms: i64) {
+        self.restart(name);
+        let time_ms = self.time_ms;
+        if let Some(site) = self.sites.get_mut(name) {
+            site.boot += 1;
+            site.booted_ms = time_ms;
+            site.clock_off_ms = clock_off_ms;
+        }
     }
 
     /// What the clocks say at a device that is off by so much.
@@ -157,6 +242,19 @@ impl World {
         let (person, device, key) = &self.office;
         let mut clerk = Clerk { person: *person, device: *device, key, chance: &mut *fill };
         self.relay.act(&mut clerk, command, &now).map(|_| ())
+    }
+
+    /// The office publishes a policy, in force from a moment on.
+    pub fn publish(&mut self, version: u32, policy: &Policy, effective_ms: i64) {
+        self.pass(1_000);
+        let now = self.now(0);
+        let mut fill = chance(self.rng.random());
+        let (person, device, key) = &self.office;
+        let mut clerk = Clerk { person: *person, device: *device, key, chance: &mut *fill };
+        let published = Published::of(version, policy);
+        self.relay
+            .publish(&mut clerk, &published, version, effective_ms, &now)
+            .expect("the office may publish");
     }
 
     /// Runs something in the name of the office's custodial device.
@@ -201,7 +299,9 @@ impl World {
         let store = disk.open().expect("a fresh disk opens");
         let seed = self.rng.random();
         let device = Device::enrol(store, &identity, chance(seed)).expect("an empty store takes an identity");
-        self.sites.insert(name.to_owned(), Site { device, disk, link: None, clock_off_ms: 0, seed });
+        let (clock_off_ms, booted_ms, boot) = (0, START_MS, 1);
+        let site = Site { device, disk, link: None, clock_off_ms, booted_ms, boot, seed };
+        self.sites.insert(name.to_owned(), site);
     }
 
     /// The company.
@@ -212,8 +312,7 @@ impl World {
     /// A device does something, online or not.
     pub fn perform(&mut self, name: &str, command: Command) -> Result<Performed, DeviceError> {
         self.pass(1_000);
-        let off = self.sites[name].clock_off_ms;
-        let now = self.now(off);
+        let now = self.now_at(name);
         let site = self.sites.get_mut(name).expect("a known device");
         site.device.perform(command, &now)
     }
@@ -238,6 +337,7 @@ impl World {
     pub fn heal(&mut self) {
         let names: Vec<String> = self.sites.keys().cloned().collect();
         for _round in 0..40 {
+            self.relay.moments(self.time_ms).expect("the log takes what comes by itself");
             let mut quiet = true;
             for name in names.iter().filter(|name| self.sites.contains_key(*name)).collect::<Vec<_>>() {
                 self.connect(name);

@@ -63,7 +63,7 @@ pub struct Tally {
     pub restarts: u32,
     /// Acknowledged commands that are nowhere.
     pub lost: usize,
-    /// The relay's resident bytes at rest, when the second half began and at the end.
+    /// The relay's resident bytes at rest, when the second half began and after the last slice.
     pub memory: (u64, u64),
     /// The relay's handles with nobody connected, at the first rest and at the end.
     pub handles: (u32, u32),
