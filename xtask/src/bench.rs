@@ -24,7 +24,9 @@ pub struct Bench {
 impl Bench {
     /// Runs it. A missed goal is printed as missed and is no failure.
     pub fn run(self) -> anyhow::Result<()> {
-        run("cargo", &["build", "--release", "-p", "gendan-server", "-p", "gendan-tests", "--bins"])?;
+        let programs = ["--bin", "gendan", "--bin", "gendan-bench"];
+        let build = ["build", "--release", "-p", "gendan-server", "-p", "gendan-tests"];
+        run("cargo", &[&build[..], &programs].concat())?;
         let target = built().parent().context("cargo's target folder")?.to_owned();
         let mut command = Command::new(target.join("release").join("gendan-bench"));
         command.current_dir(root()).arg("--target").arg(&target);

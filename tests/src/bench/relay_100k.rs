@@ -19,7 +19,8 @@ use super::process::{RelayProcess, ms};
 /// Runs it.
 pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::new("relay_100k");
-    let crews = plan.count(250, 10);
+    // Two devices each, and one session for each of them.
+    let crews = plan.count(500, 20);
     let spec = Spec { orders: plan.count(100_000, 1_000), changes: 11, crews, compacted: true };
     let company = Company::prepare(plan, spec)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -37,7 +38,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     outcome.goal("idle_mb", idle / 1e6, 150.0);
     let connections = plan.count(1_000, 40);
     let before = relay.cpu()?;
-    let lines = runtime.block_on(connect(&relay, &welcome, connections, crews))?;
+    let lines = runtime.block_on(connect(&relay, &welcome, connections))?;
     outcome.figure("connect_cpu_ms_each", ms(relay.cpu()?.saturating_sub(before)) / f64::from(connections));
     relay.settle()?;
     let connected = relay.memory()?.now;
@@ -81,16 +82,11 @@ async fn ask(relay: &RelayProcess) -> anyhow::Result<Welcome> {
     Ok(welcome)
 }
 
-async fn connect(
-    relay: &RelayProcess,
-    welcome: &Welcome,
-    count: u32,
-    crews: u32,
-) -> anyhow::Result<Vec<Line>> {
+async fn connect(relay: &RelayProcess, welcome: &Welcome, count: u32) -> anyhow::Result<Vec<Line>> {
     let clock = Clock::system(None);
     let mut lines = Vec::new();
     for index in 0..count {
-        let number = crew_number(index / 2 % crews, index % 2 == 1);
+        let number = crew_number(index / 2, index % 2 == 1);
         let mut line = Line::open(relay.address, &token(&number, clock.unix_ms())?).await?;
         line.send(vec![hello(Some(welcome), clock.unix_ms())]).await?;
         let Frame::Welcome(now) = line.next().await? else { anyhow::bail!("no welcome") };
