@@ -32,7 +32,7 @@ const SEND_MAX: Duration = Duration::from_secs(30);
 /// How long a session waits for more of what concerns it before it sends that.
 const BURST: Duration = Duration::from_millis(40);
 /// How long at most while its device still has work of its own to say, which goes first.
-const BUSY_BURST: Duration = Duration::from_millis(400);
+const BUSY_BURST: Duration = Duration::from_millis(1_500);
 /// How often a session looks at how still it has been.
 const BEAT: Duration = Duration::from_secs(5);
 /// Beats without a frame in either direction after which the contexts rest: five to ten seconds.
