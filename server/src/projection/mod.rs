@@ -145,7 +145,7 @@ impl Projection {
     }
 
     /// Catches up whenever the log's head moves, until its sender is gone: at once where it was quiet, and
-    /// while much comes in at most every [`PAUSE`], so that a document that many write to is folded once
+    /// while much comes in at most every `PAUSE`, so that a document that many write to is folded once
     /// for all of it. `clock` gives the time in Unix milliseconds. Ends with the first error, for the
     /// shell to judge.
     pub async fn follow(
