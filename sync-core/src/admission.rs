@@ -20,7 +20,7 @@ use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
 use crate::fact::kinds::Payload;
 use crate::fold::{fold, outline};
-use crate::ids::{ChangeHash, CommandId, DeviceId, DocKind, PersonId};
+use crate::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
 
@@ -53,45 +53,75 @@ pub struct Admitted {
 /// A document on the stage, where foreign changes enter before anything is stored.
 ///
 /// A device's changes come in runs, each on top of the one before. Where the document has moved on
-/// meanwhile, their branch is forked once and followed.
+/// meanwhile, their branch is forked once and followed. Changes are performed on the stage's own copies;
+/// one that is refused there spoils its copy, which is then made anew from what was sound.
 #[derive(Debug)]
-pub struct Stage {
-    doc: Document,
+pub struct Stage<'a> {
+    sound: Cow<'a, Document>,
+    /// What has entered since.
+    entered: Vec<ChangeBytes>,
+    /// Both together, once something was performed on it.
+    doc: Option<Document>,
     branch: Option<Document>,
 }
 
-impl Stage {
-    /// The document as it stands.
-    pub fn new(doc: Document) -> Self {
-        Self { doc, branch: None }
+impl<'a> Stage<'a> {
+    /// The document as it stands; a blank one where there is none.
+    pub fn new(id: DocId, found: Option<&'a Document>) -> Self {
+        let sound = found.map_or_else(|| Cow::Owned(Document::new(id)), Cow::Borrowed);
+        Self { sound, entered: Vec::new(), doc: None, branch: None }
     }
     /// The document with what has entered so far.
     pub fn document(&self) -> &Document {
-        &self.doc
+        self.doc.as_ref().unwrap_or(&self.sound)
     }
     /// The document with all that has entered.
     pub fn into_document(self) -> Document {
-        self.doc
+        self.doc.unwrap_or_else(|| self.sound.into_owned())
     }
 
-    /// The document at exactly these heads, if it has them.
-    fn at(&self, deps: &[ChangeHash]) -> Option<Cow<'_, Document>> {
-        match &self.branch {
-            _ if same(deps, &self.doc.heads()) => Some(Cow::Borrowed(&self.doc)),
-            Some(branch) if same(deps, &branch.heads()) => Some(Cow::Borrowed(branch)),
-            _ => self.doc.at(deps).map(Cow::Owned),
+    /// The document at exactly these heads, if it has them; where the document has moved on, this is the
+    /// branch from now on.
+    fn at(&mut self, deps: &[ChangeHash]) -> Option<&Document> {
+        if same(deps, &self.document().heads()) {
+            return Some(self.document());
         }
+        if !self.branch.as_ref().is_some_and(|branch| same(deps, &branch.heads())) {
+            self.branch = Some(self.document().at(deps)?);
+        }
+        self.branch.as_ref()
     }
 
-    /// Enters a change that was proved on a copy at its dependencies.
-    fn enter(&mut self, foreign: Untrusted, proved: Document) -> Result<(), Refusal> {
-        if same(&foreign.deps, &self.doc.heads()) {
-            self.doc = proved;
-            return Ok(());
+    /// Performs a change at its dependencies, where [`Stage::at`] stood last, and enters it.
+    fn enter(&mut self, foreign: Untrusted) -> Result<(), Refusal> {
+        let change = foreign.bytes();
+        let entered = self.perform(foreign);
+        if entered.is_ok() {
+            self.entered.push(change);
+        } else {
+            self.mend();
         }
-        foreign.enter(&mut self.doc)?;
-        self.branch = Some(proved);
-        Ok(())
+        entered
+    }
+
+    fn perform(&mut self, foreign: Untrusted) -> Result<(), Refusal> {
+        let doc = self.doc.get_or_insert_with(|| self.sound.clone().into_owned());
+        if same(&foreign.deps, &doc.heads()) {
+            return foreign.perform(doc);
+        }
+        let missing = || Refusal::new(RefusalCode::DependencyMissing);
+        foreign.perform(self.branch.as_mut().ok_or_else(missing)?)?;
+        foreign.enter(doc)
+    }
+
+    /// Makes the copies anew, without what was refused.
+    fn mend(&mut self) {
+        let mut doc = self.sound.clone().into_owned();
+        doc.restore(self.entered.iter().map(|change| change.bytes.as_slice()))
+            .expect("what has entered once enters again, on the same document");
+        self.entered.clear();
+        self.sound = Cow::Owned(doc);
+        (self.doc, self.branch) = (None, None);
     }
 }
 
@@ -101,34 +131,33 @@ fn same(deps: &[ChangeHash], heads: &[ChangeHash]) -> bool {
 }
 
 /// Lets one foreign change in, or refuses it and leaves the document as it was.
-pub fn admit(stage: &mut Stage, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitted, Refusal> {
+pub fn admit(stage: &mut Stage<'_>, bytes: &[u8], gate: &Gate<'_>) -> Result<Admitted, Refusal> {
     let foreign = Untrusted::parse(bytes)?;
     if foreign.actor.device != gate.device {
         return Err(Refusal::new(RefusalCode::ForeignActor));
     }
     let missing = || Refusal::new(RefusalCode::DependencyMissing);
-    if !foreign.deps.iter().all(|dep| stage.doc.has(*dep)) {
+    if !foreign.deps.iter().all(|dep| stage.document().has(*dep)) {
         return Err(missing());
     }
     let base = stage.at(&foreign.deps).ok_or_else(missing)?;
-    let fact = fact_of(&foreign, &base, gate)?;
+    let fact = fact_of(&foreign, base, gate)?;
     if !gate.released {
         let whole = fact.as_ref().is_some_and(|fact| authority::asks_what_is_in_force(&fact.payload));
-        let state = if whole { fold(&base, &gate.rules) } else { outline(&base) };
+        let state = if whole { fold(base, &gate.rules) } else { outline(base) };
         let at_ms = fact.as_ref().map_or(foreign.unix_ms, |f| f.stamp.best().0);
         let act = Act {
             rules: gate.rules,
             person: gate.person,
-            doc: &base,
+            doc: base,
             state: &state,
             at_ms: at_ms.min(gate.now_ms),
             received_ms: gate.now_ms,
         };
         act.judge(fact.as_ref(), &foreign.edits)?;
     }
-    let proved = foreign.prove(&base)?;
     let (command, change) = (foreign.command, foreign.bytes());
-    stage.enter(foreign, proved)?;
+    stage.enter(foreign)?;
     Ok(Admitted { change, command, fact })
 }
 
@@ -144,7 +173,7 @@ pub fn receive(doc: &mut Document, bytes: &[u8], rules: &Rules<'_>) -> Result<Ch
     if !foreign.deps.iter().all(|dep| doc.has(*dep)) {
         return Err(missing());
     }
-    let base = doc.at(&foreign.deps).ok_or_else(missing)?;
+    let mut base = doc.at(&foreign.deps).ok_or_else(missing)?;
     let founds = doc.id().kind() == DocKind::Directory && doc.is_blank();
     if !founds && !rules.directory.devices.contains_key(&foreign.actor.device) {
         return Err(Refusal::new(RefusalCode::ForeignActor));
@@ -154,8 +183,13 @@ pub fn receive(doc: &mut Document, bytes: &[u8], rules: &Rules<'_>) -> Result<Ch
             verify_here(bytes, doc, rules)?;
         }
     }
-    foreign.prove(&base)?;
-    foreign.enter(doc)?;
+    foreign.perform(&mut base)?;
+    if !same(&foreign.deps, &doc.heads()) {
+        let mut next = doc.clone();
+        foreign.enter(&mut next)?;
+        base = next;
+    }
+    *doc = base;
     Ok(hash)
 }
 

@@ -329,6 +329,30 @@ fn what_another_device_gives_back_first_does_not_shut_its_author_out() {
 }
 
 #[test]
+fn what_only_a_colleagues_device_still_has_after_a_restore_is_released_in_its_authors_name() {
+    let (mut world, doc, copy) = edited(16);
+    let author = world.sites["D01"].device.identity().device;
+    world.restore_relay(copy);
+    world.connect("D01b");
+    world.run("D01b", None);
+    let held = world.relay.waiting(doc).unwrap();
+    assert!(held.iter().all(|held| held.device != author), "its author's device is gone");
+    // Each builds on the one before, in whatever order they are listed.
+    for _ in &held {
+        for change in world.relay.waiting(doc).unwrap() {
+            drop(world.as_office(|relay, clerk, now_ms| relay.release(clerk, doc, change.hash, now_ms)));
+        }
+    }
+    assert!(world.relay.waiting(doc).unwrap().is_empty());
+    let found = world.relay.document(doc).unwrap().unwrap();
+    let writer = found.writer(sync_core::domain::fields::Map::Fields, "address").unwrap();
+    assert_eq!(writer.device, author);
+    world.run("D01b", None);
+    assert_eq!(world.agreement("D01b"), Some(true));
+    whole_again(&mut world, doc);
+}
+
+#[test]
 fn a_connection_that_breaks_while_a_restored_relay_is_compared_with_is_not_the_last_to_compare() {
     for frames in 1..9 {
         let (mut world, doc, copy) = edited(12);

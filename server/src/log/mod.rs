@@ -6,6 +6,8 @@
 //! indexes. Not here: what may be admitted, and what the bytes mean.
 
 pub mod kept;
+mod rows;
+mod stage;
 #[cfg(test)]
 pub mod suite;
 

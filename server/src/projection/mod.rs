@@ -30,8 +30,9 @@ use schema::Found;
 
 /// Entries of the log that one transaction takes.
 const BATCH_ENTRIES: usize = 1_024;
-/// Rows are at most so much later than the log, and what it takes to write them.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Rows are at most so much later than the log, and what it takes to write them. Documents are read again
+/// while they are still in the relay's memory.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Connections to the file: one writes, the others read.
 const CONNECTIONS_MAX: u32 = 4;
 /// What SQLite says of a file that is none of its own (SQLITE_NOTADB).

@@ -61,7 +61,7 @@ impl Relay {
     pub fn push(&self, peer: Peer, push: Push, now_ms: UnixMs) -> Result<Verdicts, RelayError> {
         let doc = push.doc;
         let verdicts = self.shelf.with(doc, |found| {
-            let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(doc)));
+            let mut stage = Stage::new(doc, found.as_ref());
             let mut gathered = Gathered { earlier: self.tray(doc, false)?, ..Gathered::default() };
             let mut verdicts: Vec<(ChangeHash, Option<Verdict>)> = Vec::new();
             for bytes in push.changes {
@@ -91,7 +91,7 @@ impl Relay {
     /// One change; `None` where it enters with what is gathered.
     fn one(
         &self,
-        stage: &mut Stage,
+        stage: &mut Stage<'_>,
         change: &ChangeBytes,
         peer: Peer,
         now_ms: UnixMs,
@@ -199,7 +199,7 @@ impl Relay {
             return Ok(());
         }
         self.shelf.with(facet, |found| {
-            let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(facet)));
+            let mut stage = Stage::new(facet, found.as_ref());
             let mut gathered = Gathered::default();
             self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
             self.settle(found, stage.into_document(), gathered, now_ms).map(drop)
@@ -209,7 +209,7 @@ impl Relay {
     /// What was held only for a missing dependency enters once the dependency has.
     fn retry_waiting(
         &self,
-        stage: &mut Stage,
+        stage: &mut Stage<'_>,
         now_ms: UnixMs,
         gathered: &mut Gathered,
     ) -> Result<(), RelayError> {

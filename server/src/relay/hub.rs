@@ -16,9 +16,9 @@ use super::gate::Peer;
 use crate::log::{ChangeLog, Entry, LogError, Logged, Tag};
 
 /// Entries kept in memory, at most.
-const RECENT_MAX: usize = 4_096;
+const RECENT_MAX: usize = 16_384;
 /// Bytes of changes among them, at most.
-const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+const RECENT_BYTES_MAX: usize = 12 * 1024 * 1024;
 /// Documents whose tags are kept in memory, at most.
 const AUDIENCES_MAX: usize = 16_384;
 

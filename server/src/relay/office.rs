@@ -6,6 +6,7 @@ use sync_core::command::decide::{Setting, decide};
 use sync_core::command::write::{Author, carry_out};
 use sync_core::command::{Action, Command};
 use sync_core::document::Document;
+use sync_core::document::untrusted::Untrusted;
 use sync_core::fact::keys::SecretKey;
 use sync_core::fact::kinds::Payload;
 use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, PersonId};
@@ -15,8 +16,8 @@ use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::time::{Now, UnixMs};
 use sync_core::wire::frames::{FeedItem, Resolution};
 
-use super::gate::{Gathered, RELAY, resolved};
-use super::{Relay, RelayError, policy_record};
+use super::gate::{Gathered, Peer, RELAY, resolved};
+use super::{Footing, Relay, RelayError, policy_record};
 use crate::log::{Batch, HeldChange, HeldFilter, HeldState};
 
 /// In whose name the office acts, with randomness for ids.
@@ -133,7 +134,9 @@ impl Relay {
         if held.state == HeldState::Waiting { Ok(held) } else { Err(missing().into()) }
     }
 
-    /// Lets a held change enter after all: everything but authority is checked again.
+    /// Lets a held change enter after all: everything but authority is checked again. What another device
+    /// gave back to a restored relay enters in its author's name: a fact of it is signed by them, and for an
+    /// edit, which is not, whoever releases it answers.
     pub fn release(
         &self,
         clerk: &Clerk<'_>,
@@ -148,11 +151,12 @@ impl Relay {
         }
         let footing = self.footing();
         self.shelf.with(doc, |found| {
-            let mut stage = Stage::new(found.clone().unwrap_or_else(|| Document::new(doc)));
+            let mut stage = Stage::new(doc, found.as_ref());
+            let author = author(&held, &footing);
             let gate = Gate {
                 rules: footing.rules(),
-                device: held.device,
-                person: held.person,
+                device: author.device,
+                person: author.person,
                 now_ms,
                 released: true,
             };
@@ -186,4 +190,15 @@ impl Relay {
         self.append(Batch { entries: vec![entry], held, at_ms: now_ms, ..Batch::default() })?;
         Ok(())
     }
+}
+
+/// In whose name a held change enters: that of whoever handed it in, or its author's where it was held for
+/// not being theirs.
+fn author(held: &HeldChange, footing: &Footing) -> Peer {
+    let known = || {
+        let device = Untrusted::parse(&held.bytes).ok()?.actor.device;
+        Some(Peer { device, person: footing.directory.devices.get(&device)?.person })
+    };
+    let foreign = held.reason.code == RefusalCode::ForeignActor;
+    foreign.then(known).flatten().unwrap_or(Peer { device: held.device, person: held.person })
 }

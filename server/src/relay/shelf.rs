@@ -13,14 +13,21 @@ use super::RelayError;
 use crate::log::{ChangeLog, StoredDocument};
 
 /// Documents kept in memory: some 40 KB each.
-const WARM_MAX: usize = 256;
+const WARM_MAX: usize = 384;
 
 /// One document's place: locked while it is worked on.
 pub(super) type Slot = Arc<Mutex<Option<Document>>>;
 
 pub(super) struct Shelf {
     log: Arc<dyn ChangeLog>,
-    slots: Mutex<HashMap<DocId, (Slot, u64)>>,
+    slots: Mutex<Slots>,
+}
+
+/// Each document's place, and when it was last asked for.
+#[derive(Default)]
+struct Slots {
+    by_doc: HashMap<DocId, (Slot, u64)>,
+    asked: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -30,22 +37,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shelf {
     pub fn new(log: Arc<dyn ChangeLog>) -> Self {
-        Self { log, slots: Mutex::new(HashMap::new()) }
+        Self { log, slots: Mutex::default() }
     }
 
     /// The place of a document. Lock it for as long as the document is worked on.
     pub fn slot(&self, doc: DocId) -> Slot {
         let mut slots = lock(&self.slots);
-        let tick = slots.values().map(|(_, used)| *used).max().unwrap_or(0) + 1;
-        if slots.len() >= WARM_MAX && !slots.contains_key(&doc) {
+        slots.asked += 1;
+        let Slots { by_doc, asked } = &mut *slots;
+        if by_doc.len() >= WARM_MAX && !by_doc.contains_key(&doc) {
             // One that nobody is working on: its place is held by this map alone.
-            let idle = slots.iter().filter(|(_, (slot, _))| Arc::strong_count(slot) == 1);
+            let idle = by_doc.iter().filter(|(_, (slot, _))| Arc::strong_count(slot) == 1);
             if let Some(oldest) = idle.min_by_key(|(_, (_, used))| *used).map(|(doc, _)| *doc) {
-                slots.remove(&oldest);
+                by_doc.remove(&oldest);
             }
         }
-        let entry = slots.entry(doc).or_insert_with(|| (Arc::default(), tick));
-        entry.1 = tick;
+        let entry = by_doc.entry(doc).or_default();
+        entry.1 = *asked;
         entry.0.clone()
     }
 
@@ -90,7 +98,7 @@ impl Shelf {
 
     fn read_in(doc: DocId, stored: StoredDocument) -> Result<Document, RelayError> {
         let mut found = match &stored.snapshot {
-            Some(bytes) => Document::load(doc, bytes)?,
+            Some(bytes) => Document::reload(doc, bytes)?,
             None => Document::new(doc),
         };
         found.restore(stored.changes.iter().map(|(_, _, bytes)| bytes.as_slice()))?;

@@ -112,6 +112,11 @@ impl Document {
             return Err(DocumentError::TooLarge);
         }
         unfold::document(bytes).map_err(|error| DocumentError::Unreadable(error.to_string()))?;
+        Self::reload(id, bytes)
+    }
+
+    /// Loads a snapshot from this side's own store, which was loaded or saved here before.
+    pub fn reload(id: DocId, bytes: &[u8]) -> Result<Self, DocumentError> {
         let inner = contained(|| Automerge::load(bytes)).map_err(DocumentError::Unreadable)?;
         if !inner.get_missing_deps(&[]).is_empty() {
             return Err(DocumentError::Incomplete);
@@ -207,15 +212,13 @@ impl Document {
         self.change(ChangeHash(hash?.0))
     }
 
-    /// Applies changes that were proved, or that this document gave out before.
-    fn apply_proved(&mut self, changes: Vec<automerge::Change>) -> Result<(), DocumentError> {
-        let mut next = self.inner.clone();
-        contained(|| next.apply_changes(changes)).map_err(DocumentError::Unreadable)?;
-        self.inner = next;
-        Ok(())
+    /// Applies changes that were proved, or that this document gave out before. Spoiled by an error.
+    fn apply(&mut self, changes: Vec<automerge::Change>) -> Result<(), DocumentError> {
+        contained(|| self.inner.apply_changes(changes)).map_err(DocumentError::Unreadable)
     }
 
-    /// Applies changes from this side's own store, where only proved ones stand.
+    /// Applies changes from this side's own store, where only proved ones stand. The document is spoiled by
+    /// an error.
     pub fn restore<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Result<(), DocumentError> {
         let read = |bytes: &[u8]| contained(|| automerge::Change::from_bytes(bytes.to_vec()));
         let changes: Result<Vec<_>, _> = changes.into_iter().map(read).collect();
@@ -224,7 +227,7 @@ impl Document {
         if hashes.is_empty() {
             return Ok(());
         }
-        self.apply_proved(changes)?;
+        self.apply(changes)?;
         if hashes.iter().all(|hash| self.has(*hash)) { Ok(()) } else { Err(DocumentError::Incomplete) }
     }
 

@@ -24,8 +24,9 @@ fn put(key: &str, value: &str) -> Edit {
 /// Lets `doc` take a foreign change as the relay does.
 fn take(doc: &mut Document, bytes: &[u8]) -> Result<ChangeBytes, crate::refusal::Refusal> {
     let foreign = Untrusted::parse(bytes)?;
-    let base = doc.at(&foreign.deps).ok_or(crate::refusal::Refusal::new(RefusalCode::DependencyMissing))?;
-    foreign.prove(&base)?;
+    let mut base =
+        doc.at(&foreign.deps).ok_or(crate::refusal::Refusal::new(RefusalCode::DependencyMissing))?;
+    foreign.perform(&mut base)?;
     let change = foreign.bytes();
     foreign.enter(doc).map(|()| change)
 }

@@ -3,9 +3,9 @@
 //! **Replay, don't apply.** Automerge 0.12 trusts its input: a valid change with one bit altered and
 //! its checksum repaired can panic, or be accepted into a document that then never loads again. So a
 //! foreign change is decoded under `catch_unwind`, its operations are checked against the grammar, and
-//! then *performed* through Automerge's own transactions on a copy that holds exactly the change's
+//! then *performed* through Automerge's own transactions on a document that holds exactly the change's
 //! dependencies. Equal hashes mean that an honest library at those heads would have produced exactly
-//! these bytes. Anything else is refused.
+//! these bytes. Anything else is refused, and whoever lent the document throws it away.
 
 use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::transaction::{CommitOptions, Transactable as _};
@@ -93,21 +93,19 @@ impl Untrusted {
         })
     }
 
-    /// Performs the operations on a copy at the change's dependencies and compares hashes; gives the
-    /// copy, which now holds the change.
+    /// Performs the operations and compares hashes; the document holds the change afterwards.
     ///
-    /// `base` must stand at exactly the dependencies ([`Document::at`]).
-    pub fn prove(&self, base: &Document) -> Result<Document, Refusal> {
-        let refused = || Refusal::new(RefusalCode::NotReproducible);
-        let (hash, proved) = contained(|| self.replay(base)).map_err(|_| refused())?;
-        if hash == Some(self.hash) { Ok(base.with(proved)) } else { Err(refused()) }
+    /// `base` must stand at exactly the dependencies ([`Document::at`]). It is spoiled by a refusal.
+    pub fn perform(&self, base: &mut Document) -> Result<(), Refusal> {
+        let performed = contained(|| self.replay(&mut base.inner));
+        let same = performed.is_ok_and(|hash| hash == Some(self.hash));
+        if same { Ok(()) } else { Err(Refusal::new(RefusalCode::NotReproducible)) }
     }
 
     fn replay(
         &self,
-        base: &Document,
-    ) -> Result<(Option<ChangeHash>, automerge::Automerge), automerge::AutomergeError> {
-        let mut doc = base.inner.clone();
+        doc: &mut automerge::Automerge,
+    ) -> Result<Option<ChangeHash>, automerge::AutomergeError> {
         doc.set_actor(self.actor.id());
         let mut tx = doc.transaction();
         for (op, edit) in self.expanded.operations.iter().zip(&self.edits) {
@@ -133,8 +131,7 @@ impl Untrusted {
         if let Some(message) = &self.expanded.message {
             options = options.with_message(message.clone());
         }
-        let hash = tx.commit_with(options).0.map(|hash| ChangeHash(hash.0));
-        Ok((hash, doc))
+        Ok(tx.commit_with(options).0.map(|hash| ChangeHash(hash.0)))
     }
 
     /// The change as it travels.
@@ -142,11 +139,14 @@ impl Untrusted {
         ChangeBytes { hash: self.hash, bytes: self.change.raw_bytes().to_vec() }
     }
 
-    /// Enters the change into the document, once it was proved there.
+    /// Enters the change into a document, once it was performed at its dependencies. The document is
+    /// spoiled by a refusal.
     pub fn enter(self, doc: &mut Document) -> Result<(), Refusal> {
         let (hash, actor, seq) = (self.hash, self.expanded.actor_id, self.expanded.seq);
-        if let Err(error) = doc.apply_proved(vec![self.change]) {
-            let used = doc.inner.get_changes_meta(&[]).iter().any(|m| *m.actor == actor && m.seq >= seq);
+        if let Err(error) = doc.apply(vec![self.change]) {
+            let metas = || Ok::<_, std::convert::Infallible>(doc.inner.get_changes_meta(&[]));
+            let metas = contained(metas).unwrap_or_default();
+            let used = metas.iter().any(|m| *m.actor == actor && m.seq >= seq);
             return Err(if used { malformed(SEQUENCE_USED) } else { malformed(error) });
         }
         if doc.has(hash) { Ok(()) } else { Err(Refusal::new(RefusalCode::DependencyMissing)) }

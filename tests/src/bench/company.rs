@@ -420,7 +420,7 @@ fn fill(opened: &Opened, spec: Spec) -> anyhow::Result<Size> {
 fn check(opened: &Opened, order: &Order, crew: &[PersonId]) -> anyhow::Result<()> {
     let footing = opened.relay.footing();
     let rules = footing.rules();
-    let mut stage = Stage::new(Document::new(order.doc.id()));
+    let mut stage = Stage::new(order.doc.id(), None);
     for said in &order.said {
         let gate = Gate {
             rules,

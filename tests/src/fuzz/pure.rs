@@ -138,7 +138,7 @@ pub fn change(bytes: &[u8]) {
                 now_ms: NOW_MS,
                 released: how & 2 != 0,
             };
-            let mut stage = Stage::new(doc.clone());
+            let mut stage = Stage::new(doc.id(), Some(&doc));
             if admit(&mut stage, bytes, &gate).is_ok() {
                 sound(company, &stage.into_document());
             }
