@@ -313,3 +313,69 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
         Ok(matches!(self.submit(job)?, Outcome::Swapped(true)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sync_core::ids::{DeviceId, DocKind};
+    use sync_core::store::MemoryDisk;
+
+    use super::super::rows::{cbor, entry_key};
+    use super::*;
+
+    const DOC: DocId = DocId::new(DocKind::Order, [1; 16]);
+
+    fn change(n: u8) -> Entry {
+        let device = DeviceId::from_bytes([9; 16]);
+        Entry::Change { doc: DOC, hash: ChangeHash([n; 32]), device, bytes: Some(vec![n]) }
+    }
+
+    /// Three changes as relays wrote them before ADR 0008: for each an entry, its bytes, and where it stands.
+    fn older(disk: &MemoryDisk) {
+        let number = |n: u64| n.to_be_bytes();
+        let mut rows = Writes::new().put(Table::Meta, EPOCH, number(5)).put(Table::Meta, HEAD, number(3));
+        for n in 1..=3_u8 {
+            let (position, hash) = (number(n.into()), ChangeHash([n; 32]));
+            let mut entry = change(n);
+            if let Entry::Change { bytes, .. } = &mut entry {
+                *bytes = None;
+            }
+            let loose = cbor(&(hash, ByteVec::from(vec![n])));
+            rows = rows
+                .put(Table::Change, entry_key(n.into()), cbor(&StoredEntry { at_ms: 7, entry }))
+                .put(Table::Outbox, key(&DOC.to_bytes(), &[&position]), loose)
+                .put(Table::Command, key(&DOC.to_bytes(), &[&hash.0]), position)
+                .put(Table::Meta, document_key(DOC), position);
+        }
+        disk.open().unwrap().commit(rows).unwrap();
+    }
+
+    #[test]
+    fn a_log_of_an_older_relay_is_read_and_goes_on() {
+        let disk = MemoryDisk::new();
+        older(&disk);
+        let log = KeptLog::open(disk.open().unwrap(), 1).unwrap();
+        let all = |log: &KeptLog<_>| -> Vec<Entry> {
+            log.read(Position(0), 10).unwrap().into_iter().map(|logged| logged.entry).collect()
+        };
+        let at = |log: &KeptLog<_>, n: u8| log.position_of(DOC, ChangeHash([n; 32])).unwrap().map(|p| p.0);
+        assert_eq!((log.epoch(), log.head(), log.heads(DOC).unwrap()), (5, Position(3), None));
+        assert_eq!(all(&log), [1, 2, 3].map(change));
+        let heads = Some((DOC, vec![ChangeHash([4; 32])]));
+        log.append(Batch { entries: vec![change(4)], heads: heads.clone(), at_ms: 8, ..Batch::default() })
+            .unwrap();
+        assert_eq!(log.heads(DOC).unwrap(), heads.map(|(_, heads)| heads));
+        assert_eq!(all(&log), [1, 2, 3, 4].map(change));
+        let found = log.document(DOC).unwrap().unwrap();
+        let loose: Vec<_> = found.changes.into_iter().map(|(at, _, bytes)| (at.0, bytes)).collect();
+        assert_eq!(loose, [(1, vec![1]), (2, vec![2]), (3, vec![3]), (4, vec![4])]);
+        for n in 1..=5 {
+            assert_eq!(at(&log, n), (n < 5).then_some(n.into()));
+        }
+        log.compact(vec![Snapshot { doc: DOC, bytes: vec![7], upto: Position(3) }]).unwrap();
+        let again = KeptLog::open(disk.snapshot().open().unwrap(), 1).unwrap();
+        for n in 1..=5 {
+            assert_eq!(at(&again, n), (n < 5).then_some(n.into()));
+        }
+        assert_eq!(again.document(DOC).unwrap().unwrap().changes.len(), 1);
+    }
+}
