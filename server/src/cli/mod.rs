@@ -3,6 +3,7 @@
 pub mod founding;
 pub mod import;
 pub mod keep;
+pub mod policy;
 pub mod proof;
 pub mod serve;
 mod sound;
@@ -55,6 +56,9 @@ enum Command {
     Evidence(proof::Evidence),
     /// Check an evidence file; needs no data folder.
     Verify(proof::Verify),
+    /// Check or compare policies; needs no data folder.
+    #[command(subcommand)]
+    Policy(policy::Policies),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -132,13 +136,15 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compact(compact) => compact.run(&context),
         Command::Evidence(evidence) => evidence.run(&context),
         Command::Verify(verify) => verify.run(&context),
+        Command::Policy(policy) => policy.run(&context),
         Command::Openapi => {
             println!("{}", crate::api::openapi());
             Ok(())
         }
     };
     if let Err(error) = &outcome {
-        context.say(&serde_json::json!({ "error": format!("{error:#}") }));
+        let faults = error.downcast_ref().map(policy::Faulty::faults);
+        context.say(&serde_json::json!({ "error": format!("{error:#}"), "faults": faults }));
     }
     outcome
 }

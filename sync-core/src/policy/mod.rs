@@ -4,6 +4,7 @@ pub mod model;
 pub mod fault;
 mod shape;
 pub mod check;
+pub mod difference;
 pub mod publish;
 pub mod calendar;
 pub mod judge;
