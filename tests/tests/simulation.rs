@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gendan_tests::simulation::world::{World, small_policy};
 use sync_core::command::{Command, NewItem, Record};
 use sync_core::fact::kinds::{Evidence, Signature};
-use sync_core::ids::{DocId, DocKind, ItemId, StoreId};
+use sync_core::ids::{CommandId, DocId, DocKind, ItemId, StoreId};
 use sync_core::refusal::RefusalCode;
 
 fn open_order(world: &World, number: &str) -> Command {
@@ -306,6 +306,17 @@ fn edited(seed: u64) -> (World, DocId, gendan_tests::simulation::world::RelayCop
     (world, doc, copy)
 }
 
+/// A copy of a relay, and what S01 was told is recorded after it.
+fn confirmed(seed: u64) -> (World, DocId, (gendan_tests::simulation::world::RelayCopy, CommandId)) {
+    let (mut world, doc) = shop(seed);
+    let copy = world.back_up([]);
+    let fetched = world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+    world.connect("S01");
+    world.run("S01", None);
+    assert_eq!(world.sites["S01"].device.sync_view().unwrap().unsent, 0);
+    (world, doc, (copy, fetched.command))
+}
+
 fn whole_again(world: &mut World, doc: DocId) {
     world.heal();
     agree(world);
@@ -362,6 +373,78 @@ fn a_connection_that_breaks_while_a_restored_relay_is_compared_with_is_not_the_l
     }
 }
 
+/// What stands at the relay or in its tray, by command.
+fn known_at_relay(world: &World, doc: DocId) -> BTreeSet<CommandId> {
+    let found = world.relay.document(doc).unwrap().unwrap();
+    let mut commands: BTreeSet<_> = found.metas().iter().filter_map(|m| m.command).collect();
+    commands.extend(world.relay.waiting(doc).unwrap().iter().filter_map(|held| held.command));
+    commands
+}
+
+#[test]
+fn what_left_a_device_goes_only_once_a_restored_relay_has_it() {
+    for frames in 1..12 {
+        let (mut world, doc, copy) = confirmed(17);
+        let note = world.perform("S01", Command::Note(doc, "在路上".into())).unwrap();
+        world.restore_relay(copy.0);
+        let (crew, ended) = (world.sites["S01"].device.person(), world.time_ms);
+        world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+        world.run_briefly("S01", frames);
+        world.heal();
+        let known = known_at_relay(&world, doc);
+        assert!(known.contains(&copy.1) && known.contains(&note.command), "after {frames} frames");
+        assert!(world.sites["S01"].device.rows(DocKind::Order).unwrap().is_empty(), "it left all the same");
+    }
+}
+
+#[test]
+fn a_revoked_device_gives_a_restored_relay_everything_before_it_erases_itself() {
+    for frames in 1..16 {
+        let (mut world, doc, copy) = confirmed(18);
+        let photo = world.sites.get_mut("S01").unwrap().device.attach(doc, "image/jpeg", &[7; 300_000]);
+        let photo = photo.unwrap();
+        let evidence = vec![Evidence::photo(photo, "image/jpeg")];
+        let report = world.perform("S01", Command::Report(doc, "门口有水".into(), evidence)).unwrap();
+        world.restore_relay(copy.0);
+        let device = world.sites["S01"].device.id();
+        world.office(Command::Revoke(device, "手机丢失".into()));
+        world.run_briefly("S01", frames);
+        world.connect("S01");
+        world.run("S01", None);
+        assert!(world.sites["S01"].device.shut_out().is_some());
+        world.restart("S01");
+        assert!(!world.sites.contains_key("S01"), "it erased itself, after {frames} frames");
+        let known = known_at_relay(&world, doc);
+        assert!(known.contains(&copy.1) && known.contains(&report.command), "after {frames} frames");
+        let mut size = 0;
+        while let Ok(part) = world.blobs.read(photo, size as u64)
+            && !part.is_empty()
+        {
+            size += part.len();
+        }
+        assert_eq!(size, 300_000, "after {frames} frames");
+    }
+}
+
+#[test]
+fn what_was_held_after_the_backup_is_handed_in_again() {
+    for frames in 1..10 {
+        let (mut world, doc) = shop(19);
+        let copy = world.back_up([]);
+        let fetched = world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();
+        let (crew, ended) = (world.sites["S01"].device.person(), world.time_ms - 10_000);
+        world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+        world.heal();
+        assert!(world.relay.waiting(doc).unwrap().iter().any(|h| h.command == Some(fetched.command)));
+        world.restore_relay(copy);
+        world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+        assert!(world.relay.waiting(doc).unwrap().is_empty(), "the tray is as old as the copy");
+        world.run_briefly("S01", frames);
+        world.heal();
+        assert!(world.relay.waiting(doc).unwrap().iter().any(|h| h.command == Some(fetched.command)));
+    }
+}
+
 #[test]
 fn a_photo_that_a_restored_relay_lacks_is_offered_again() {
     let (mut world, doc, copy) = edited(13);
@@ -407,8 +490,8 @@ fn a_first_sync_that_broke_off_leaves_nothing_that_is_for_others_by_now() {
 #[test]
 fn a_device_that_was_shut_out_gets_no_documents_for_naming_what_it_has() {
     use gendan_server::relay::end::RelayEnd;
-    use sync_core::wire::frames::{Frame, Inventory};
-    let (mut world, _) = shop(16);
+    use sync_core::wire::frames::{FeedItem, Frame, Inventory, Need};
+    let (mut world, doc) = shop(16);
     let device = world.sites["D01"].device.id();
     world.office(Command::Revoke(device, "手机丢失".into()));
     let now = world.now(0);
@@ -418,6 +501,15 @@ fn a_device_that_was_shut_out_gets_no_documents_for_naming_what_it_has() {
     let mut end = RelayEnd::new(world.relay.clone(), world.blobs.clone(), peer, 1_000_000);
     let answers = end.handle(hello, world.time_ms).unwrap();
     assert!(matches!(answers[..], [Frame::Welcome(_), Frame::Wipe { .. }]), "{answers:?}");
-    let inventory = Frame::Inventory(Inventory { documents: vec![], last: true });
-    assert_eq!(end.handle(inventory, world.time_ms).unwrap(), []);
+    for documents in [vec![], vec![(doc, [7; 8].into())]] {
+        let mut asked: Vec<_> = documents.iter().map(|(doc, _)| FeedItem::Need { doc: *doc }).collect();
+        asked.extend(documents.iter().map(|(doc, _)| FeedItem::Forget { doc: *doc }));
+        let inventory = Frame::Inventory(Inventory { documents, last: true });
+        let answers = end.handle(inventory, world.time_ms).unwrap();
+        let [Frame::Feed(feed)] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!(feed.items, asked);
+    }
+    let answers = end.handle(Frame::Need(Need { doc }), world.time_ms).unwrap();
+    let [Frame::Feed(feed)] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(feed.items, [FeedItem::Forget { doc }]);
 }

@@ -117,21 +117,22 @@ impl RelayEnd {
                     let items = vec![FeedItem::Forget { doc }];
                     frames.push(Frame::Feed(Feed { items, upto: Position(0), more: !self.is_caught_up() }));
                 }
-                frames.extend(self.wipe_if_done());
-                Ok(frames)
+                Ok(self.and_wipe(frames))
             }
             Frame::Need(need) => {
                 let items = if self.sees(need.doc, now_ms)? { self.relay.whole(need.doc)? } else { vec![] };
                 let mut items =
                     if items.is_empty() { vec![FeedItem::Forget { doc: need.doc }] } else { items };
-                items.splice(0..0, self.relay.directory_since(self.cursor)?);
-                // A directory names policies: a connection that breaks now must not leave the device without.
-                items.splice(0..0, self.policies_due());
+                if !self.shut_out {
+                    items.splice(0..0, self.relay.directory_since(self.cursor)?);
+                    // A directory names policies: a connection that breaks now must not leave the device without.
+                    items.splice(0..0, self.policies_due());
+                }
                 Ok(vec![Frame::Feed(Feed { items, upto: Position(0), more: !self.is_caught_up() })])
             }
             Frame::Digest(asked) => {
                 let ours = self.digest(now_ms)?;
-                Ok(vec![Frame::Agreement { agree: ours.bytes() == *asked.digest }])
+                Ok(self.and_wipe(vec![Frame::Agreement { agree: ours.bytes() == *asked.digest }]))
             }
             Frame::Inventory(inventory) => {
                 self.inventory.extend(inventory.documents.iter().map(|(doc, d)| (*doc, **d)));
@@ -139,11 +140,11 @@ impl RelayEnd {
             }
             Frame::BlobOffer { hash, size, media, doc } => {
                 let have = self.blobs.offer(hash, size, &media, doc).map_err(|e| broken("blob", e))?;
-                Ok(vec![Frame::BlobState { hash, have, complete: have == size }])
+                Ok(self.and_wipe(vec![Frame::BlobState { hash, have, complete: have == size }]))
             }
             Frame::BlobPart { hash, offset, bytes } => {
                 let (have, size) = self.blobs.part(hash, offset, &bytes).map_err(|e| broken("blob", e))?;
-                Ok(vec![Frame::BlobState { hash, have, complete: have == size }])
+                Ok(self.and_wipe(vec![Frame::BlobState { hash, have, complete: have == size }]))
             }
             Frame::BlobGet { hash, offset, doc } => Ok(vec![self.give(hash, offset, doc, now_ms)?]),
             Frame::Wiped { .. } => Ok(Vec::new()),
@@ -208,17 +209,20 @@ impl RelayEnd {
             self.decided = self.relay.decided(self.peer.device)?;
         }
         let welcome = Welcome { version, epoch, now_ms, head, lease_until_ms: now_ms + self.lease_ms };
-        let mut frames = vec![Frame::Welcome(welcome)];
-        if self.shut_out {
-            frames.extend(self.wipe_if_done());
-        } else if known && head == self.cursor && self.policies_due().is_empty() {
+        let mut frames = self.and_wipe(vec![Frame::Welcome(welcome)]);
+        if !self.shut_out && known && head == self.cursor && self.policies_due().is_empty() {
             // Nothing new: the one answer says so.
             frames.push(Frame::Feed(Feed { items: Vec::new(), upto: head, more: false }));
         }
         Ok(frames)
     }
 
-    /// A revoked device is told to erase itself once its unsent work has been taken.
+    /// A revoked device is told to erase itself with every answer: it does once all that it has is here.
+    fn and_wipe(&self, mut frames: Vec<Frame>) -> Vec<Frame> {
+        frames.extend(self.wipe_if_done());
+        frames
+    }
+
     fn wipe_if_done(&self) -> Option<Frame> {
         let done = self.shut_out && self.reported.unsent == 0;
         done.then(|| Frame::Wipe { reason: Refusal::new(RefusalCode::DeviceRevoked) })
@@ -299,14 +303,16 @@ impl RelayEnd {
         Ok(digest)
     }
 
-    /// Compares the device's inventory with its scope: what differs is sent whole, and asked for.
+    /// Compares the device's inventory with its scope: what differs is sent whole, and asked for. A device
+    /// that was shut out gets nothing, and is asked all the same before it erases itself.
     fn repair(&mut self, now_ms: UnixMs) -> Result<Vec<Frame>, RelayError> {
         let theirs = std::mem::take(&mut self.inventory);
-        if self.shut_out {
-            return Ok(Vec::new());
-        }
-        let mut items = self.policies_due();
-        for doc in self.relay.scope(self.peer.person, now_ms)? {
+        let (mut items, scope) = if self.shut_out {
+            (Vec::new(), Vec::new())
+        } else {
+            (self.policies_due(), self.relay.scope(self.peer.person, now_ms)?)
+        };
+        for doc in scope {
             let ours = self.relay.heads_of(doc)?.map(|heads| heads_digest(doc, &heads));
             if ours.as_ref() != theirs.get(&doc) {
                 items.extend(self.relay.whole(doc)?);

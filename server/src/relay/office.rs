@@ -75,7 +75,8 @@ impl Relay {
         let footing = self.footing();
         self.shelf.with(action.doc, |found| {
             let mut stage = found.clone().unwrap_or_else(|| Document::new(action.doc));
-            let author = Author { person: clerk.person, device: clerk.device, key: clerk.key, epoch: 0 };
+            let epoch = self.office_epoch();
+            let author = Author { person: clerk.person, device: clerk.device, key: clerk.key, epoch };
             let change = carry_out(&mut stage, action, author, footing.rules(), now_ms)?;
             let Some(change) = change else { return Ok(false) };
             let mut gathered = Gathered::default();
@@ -84,6 +85,13 @@ impl Relay {
             self.settle(found, stage, gathered, now_ms)?;
             Ok(true)
         })
+    }
+
+    /// The epoch that the office's devices write under: another after a restore, because what they wrote
+    /// after the backup is on devices with its sequence numbers.
+    fn office_epoch(&self) -> u32 {
+        let [.., a, b, c, d] = self.log.epoch().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 
     /// Publishes a checked policy: its published form is kept, then the directory names it.

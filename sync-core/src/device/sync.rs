@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::{ByteArray, ByteVec};
 
-use super::record::{self, Held, Outgoing, PendingBlob};
+use super::record::{self, Held, PendingBlob};
 use super::{Device, DeviceError};
 use crate::admission;
 use crate::directory::Directory;
@@ -40,7 +40,7 @@ pub(super) struct Session {
     pushed: u64,
     next_push: u64,
     /// What was pushed on this connection and has no verdict yet, by push.
-    in_flight: BTreeMap<u64, Vec<ChangeHash>>,
+    in_flight: BTreeMap<u64, (DocId, Vec<ChangeHash>)>,
     /// Documents that were asked for on this connection, so that each is asked for once; true once
     /// they have come.
     asked: BTreeMap<DocId, bool>,
@@ -167,6 +167,7 @@ impl<S: DeviceStore> Device<S> {
         if restored {
             frames.extend(self.inventory()?);
             frames.push(self.ask_agreement()?);
+            frames.extend(self.hand_in()?);
             self.offer_again()?;
         }
         frames.extend(self.pump()?);
@@ -175,14 +176,18 @@ impl<S: DeviceStore> Device<S> {
         Ok(frames)
     }
 
-    /// Notes a restored relay's epoch once it has everything that it asked for.
+    /// Notes a restored relay's epoch once it has everything that it asked for; then goes what left.
     fn adopt(&mut self) -> Result<(), DeviceError> {
         if !self.session.answered || !self.session.in_flight.is_empty() {
             return Ok(());
         }
         let Some(epoch) = self.session.adopting.take() else { return Ok(()) };
         self.link.epoch = epoch;
-        self.shelf.commit(self.link_batch(), [])
+        self.shelf.commit(self.link_batch(), [])?;
+        for row in self.all_rows()? {
+            self.leave(row.doc)?;
+        }
+        Ok(())
     }
 
     fn link_batch(&self) -> Batch {
@@ -199,32 +204,28 @@ impl<S: DeviceStore> Device<S> {
         for number in new {
             let outgoing = self.shelf.outgoing_at(number)?;
             self.session.pushed = number;
-            self.push(&mut frames, outgoing);
+            self.push(&mut frames, outgoing.doc, outgoing.hash, outgoing.bytes);
         }
         Ok(frames)
     }
 
-    fn push(&mut self, frames: &mut Vec<Frame>, outgoing: Outgoing) {
-        let (hash, change) = (outgoing.hash, outgoing.bytes);
+    /// Adds a change to the last push, or begins another where it does not fit.
+    fn push(&mut self, frames: &mut Vec<Frame>, doc: DocId, hash: ChangeHash, change: ByteVec) {
         let size = |p: &Push| p.changes.iter().map(|c| c.len()).sum::<usize>();
-        if let Some(Frame::Push(last)) = frames.last_mut() {
-            let fits = last.changes.len() < limits::PUSH_CHANGES_MAX
-                && size(last) + change.len() < limits::FRAME_BYTES_MAX / 4;
-            if last.doc == outgoing.doc && fits {
-                last.changes.push(change);
-                self.session.in_flight.entry(last.id).or_default().push(hash);
-                return;
-            }
+        if let Some(Frame::Push(last)) = frames.last_mut()
+            && last.doc == doc
+            && last.changes.len() < limits::PUSH_CHANGES_MAX
+            && size(last) + change.len() < limits::FRAME_BYTES_MAX / 4
+        {
+            last.changes.push(change);
+            let (_, hashes) = self.session.in_flight.entry(last.id).or_insert((doc, Vec::new()));
+            hashes.push(hash);
+            return;
         }
-        frames.push(self.pushing(outgoing.doc, vec![(hash, change)]));
-    }
-
-    fn pushing(&mut self, doc: DocId, changes: Vec<(ChangeHash, ByteVec)>) -> Frame {
         self.session.next_push += 1;
         let id = self.session.next_push;
-        let (hashes, changes) = changes.into_iter().unzip();
-        self.session.in_flight.insert(id, hashes);
-        Frame::Push(Push { id, doc, changes })
+        self.session.in_flight.insert(id, (doc, vec![hash]));
+        frames.push(Frame::Push(Push { id, doc, changes: vec![change] }));
     }
 
     fn feed(&mut self, feed: Feed) -> Result<Vec<Frame>, DeviceError> {
@@ -250,7 +251,9 @@ impl<S: DeviceStore> Device<S> {
             FeedItem::Snapshot { doc, bytes } => self.snapshot(doc, &bytes)?,
             FeedItem::Changes { doc, changes } => return self.changes(doc, changes),
             FeedItem::Forget { doc } => self.forget(doc)?,
-            FeedItem::Resolved { doc, hash, resolution } => self.resolved(doc, hash, resolution)?,
+            FeedItem::Resolved { doc, hash, resolution } => {
+                self.resolved(doc, hash, resolution)?;
+            }
             FeedItem::Policy { version, hash, bytes } => self.policy(version, hash, &bytes)?,
             FeedItem::Need { doc } => return self.everything(doc),
         }
@@ -317,14 +320,10 @@ impl<S: DeviceStore> Device<S> {
         vec![Frame::Need(Need { doc })]
     }
 
-    /// A document leaves the scope: it goes once what was said about it has reached the relay.
+    /// A document leaves the scope: it goes once what is known of it here has reached the relay.
     fn forget(&mut self, doc: DocId) -> Result<(), DeviceError> {
-        let batch = if self.shelf.awaits(doc) {
-            Batch::new().put(Table::Meta, record::leaving_key(doc), [])
-        } else {
-            self.evict(doc)
-        };
-        self.shelf.commit(batch, [])
+        self.shelf.commit(Batch::new().put(Table::Meta, record::leaving_key(doc), []), [])?;
+        self.leave(doc)
     }
 
     pub(super) fn evict(&self, doc: DocId) -> Batch {
@@ -333,11 +332,15 @@ impl<S: DeviceStore> Device<S> {
         batch.delete(Table::Meta, record::leaving_key(doc)).and(self.without_photos(doc))
     }
 
-    fn resolved(&mut self, doc: DocId, hash: ChangeHash, resolution: Resolution) -> Result<(), DeviceError> {
+    /// Notes what became of a held change; whether it was waiting here until now.
+    fn resolved(&mut self, doc: DocId, hash: ChangeHash, what: Resolution) -> Result<bool, DeviceError> {
         let key = record::change_key(doc, hash);
-        let Some(bytes) = self.shelf.store.get(Table::Held, &key)? else { return Ok(()) };
-        let held = Held { resolution: Some(resolution), ..record::read(&bytes)? };
-        self.shelf.commit(Batch::new().put(Table::Held, key, record::cbor(&held)), [])
+        let Some(bytes) = self.shelf.store.get(Table::Held, &key)? else { return Ok(false) };
+        let held: Held = record::read(&bytes)?;
+        let waited = held.resolution.is_none();
+        let held = Held { resolution: Some(what), ..held };
+        self.shelf.commit(Batch::new().put(Table::Held, key, record::cbor(&held)), [])?;
+        Ok(waited)
     }
 
     fn policy(&mut self, version: u32, hash: BlobHash, bytes: &[u8]) -> Result<(), DeviceError> {
@@ -355,9 +358,17 @@ impl<S: DeviceStore> Device<S> {
     fn everything(&mut self, doc: DocId) -> Result<Vec<Frame>, DeviceError> {
         let Some(found) = self.shelf.document(doc)? else { return Ok(Vec::new()) };
         let mut frames = Vec::new();
-        for chunk in found.changes().chunks(limits::PUSH_CHANGES_MAX) {
-            let chunk = chunk.iter().map(|change| (change.hash, change.bytes.clone().into()));
-            frames.push(self.pushing(doc, chunk.collect()));
+        for change in found.changes() {
+            self.push(&mut frames, doc, change.hash, change.bytes.into());
+        }
+        Ok(frames)
+    }
+
+    /// What is held here, as it was written: the tray of a restored relay is as old as its copy.
+    fn hand_in(&mut self) -> Result<Vec<Frame>, DeviceError> {
+        let mut frames = Vec::new();
+        for held in self.held()?.into_iter().filter(|held| held.resolution.is_none()) {
+            self.push(&mut frames, held.action.doc, held.hash, held.bytes);
         }
         Ok(frames)
     }
@@ -376,52 +387,56 @@ impl<S: DeviceStore> Device<S> {
     }
 
     fn verdicts(&mut self, verdicts: Verdicts, now: &Now) -> Result<Vec<Frame>, DeviceError> {
-        let outbox: BTreeMap<ChangeHash, (u64, DocId)> =
-            self.shelf.unsent().iter().map(|(n, o)| (o.hash, (*n, o.doc))).collect();
-        let mut batch = Batch::new();
-        let mut refused: BTreeMap<DocId, Vec<(ChangeHash, Refusal)>> = BTreeMap::new();
-        let mut touched = BTreeSet::new();
         // Verdicts that come twice, or for another connection's push, name nothing.
-        let pushed = self.session.in_flight.remove(&verdicts.id).unwrap_or_default();
+        let Some((doc, pushed)) = self.session.in_flight.remove(&verdicts.id) else { return Ok(Vec::new()) };
+        let outbox: BTreeMap<ChangeHash, u64> =
+            self.shelf.unsent().iter().map(|(number, unsent)| (unsent.hash, *number)).collect();
+        let (mut batch, mut held, mut entered) = (Batch::new(), Vec::new(), Vec::new());
         for (hash, verdict) in pushed.into_iter().zip(verdicts.verdicts) {
-            let Some((number, doc)) = outbox.get(&hash) else { continue };
-            touched.insert(*doc);
-            match verdict {
-                Verdict::Admitted { .. } => batch = batch.delete(Table::Outbox, number.to_be_bytes()),
-                Verdict::Held { refusal } => {
-                    if refusal.code == RefusalCode::DeviceRevoked {
-                        self.session.refused = Some(refusal.clone());
-                    }
-                    refused.entry(*doc).or_default().push((hash, refusal));
+            match (verdict, outbox.get(&hash)) {
+                (Verdict::Admitted { .. }, Some(number)) => {
+                    batch = batch.delete(Table::Outbox, number.to_be_bytes());
                 }
+                (Verdict::Admitted { .. }, None) => entered.push(hash),
+                (Verdict::Held { refusal }, Some(_)) => held.push((hash, refusal)),
+                (Verdict::Held { .. }, None) => {}
             }
         }
         self.shelf.commit(batch, [])?;
         let mut frames = Vec::new();
-        for (doc, mut held) in refused {
-            if held.iter().any(|(_, why)| super::replay::was_used(why)) {
-                // What has those numbers is this device's own, and the feed leaves that out.
+        for hash in entered {
+            if self.resolved(doc, hash, Resolution::Released)? {
+                // It was held, and a restored relay let it in: the feed leaves out what is our own.
                 frames.extend(self.need(doc));
             }
-            let answered: BTreeSet<ChangeHash> = held.iter().map(|(hash, _)| *hash).collect();
-            // What is refused only for building on a refused one is said again, not held.
-            if held.iter().any(|(_, r)| r.code != RefusalCode::DependencyMissing) {
-                held.retain(|(_, r)| r.code != RefusalCode::DependencyMissing);
-            }
+        }
+        if let Some((_, why)) = held.iter().find(|(_, why)| why.code == RefusalCode::DeviceRevoked) {
+            self.session.refused = Some(why.clone());
+        }
+        if held.iter().any(|(_, why)| super::replay::was_used(why)) {
+            // What has those numbers is this device's own, and the feed leaves that out.
+            frames.extend(self.need(doc));
+        }
+        let answered: BTreeSet<ChangeHash> = held.iter().map(|(hash, _)| *hash).collect();
+        // What is refused only for building on a refused one is said again, not held.
+        if held.iter().any(|(_, why)| why.code != RefusalCode::DependencyMissing) {
+            held.retain(|(_, why)| why.code != RefusalCode::DependencyMissing);
+        }
+        if !held.is_empty() {
             self.refuse(doc, &held, &answered, now)?;
         }
-        for doc in touched {
-            self.leave(doc)?;
-        }
+        self.leave(doc)?;
         self.adopt()?;
         frames.extend(self.pump()?);
         Ok(frames)
     }
 
-    /// Evicts a document that left the scope, once nothing of it is unsent.
+    /// Evicts a document that left the scope, once nothing of it is unsent or under way and no restored
+    /// relay may still ask for it: until then this may be the only copy.
     fn leave(&mut self, doc: DocId) -> Result<(), DeviceError> {
         let leaving = self.shelf.store.get(Table::Meta, &record::leaving_key(doc))?.is_some();
-        if leaving && !self.shelf.awaits(doc) {
+        let under_way = self.session.in_flight.values().any(|(pushed, _)| *pushed == doc);
+        if leaving && !under_way && self.session.adopting.is_none() && !self.shelf.awaits(doc) {
             let batch = self.evict(doc);
             self.shelf.commit(batch, [])?;
         }
@@ -440,6 +455,11 @@ impl<S: DeviceStore> Device<S> {
         pending.iter().map(offer).collect()
     }
 
+    /// Whether photos and files of this device have not been confirmed.
+    fn owes_photos(&self) -> Result<bool, DeviceError> {
+        Ok(!self.shelf.store.scan(Table::Meta, record::PENDING)?.is_empty())
+    }
+
     fn blob_state(&mut self, hash: BlobHash, have: u64, complete: bool) -> Result<Vec<Frame>, DeviceError> {
         if complete {
             self.shelf.commit(Batch::new().delete(Table::Meta, record::pending_key(hash)), [])?;
@@ -453,9 +473,10 @@ impl<S: DeviceStore> Device<S> {
 
     /// Erases everything; the receipt is signed before the key goes.
     ///
-    /// What was said meanwhile goes to the relay first, which answers it and then asks once more.
+    /// What the relay does not have goes there first: it answers that, and then asks once more.
     fn wipe(&mut self, reason: &Refusal) -> Result<Vec<Frame>, DeviceError> {
-        if !self.shelf.unsent().is_empty() {
+        let under_way = !self.session.in_flight.is_empty() || self.session.adopting.is_some();
+        if under_way || !self.shelf.unsent().is_empty() || self.owes_photos()? {
             return self.pump();
         }
         let statement = format!("gendan/wiped/1 {} {}", self.me.device, reason.code.as_str());

@@ -135,8 +135,7 @@ pub fn nothing_acknowledged_is_missing(run: &Run, read: &BTreeMap<DocId, Story>)
     faults
 }
 
-/// Every photo that a device was told is kept is whole at the relay, but for those on a device that was
-/// lost.
+/// Every photo that a device was told is kept is whole at the relay.
 pub fn photos_are_whole(run: &Run, read: &BTreeMap<DocId, Story>) -> Vec<String> {
     let mut faults = Vec::new();
     // A restored relay gets again what some document names; what nobody ever used is not missed.
@@ -145,8 +144,7 @@ pub fn photos_are_whole(run: &Run, read: &BTreeMap<DocId, Story>) -> Vec<String>
         facts.any(|told| told.what.evidence().iter().any(|e| e.blob == Some(hash)))
     };
     let asked = |t: &&Taken| run.account.restored == 0 || named(t.hash);
-    let lost = |t: &&Taken| run.account.revoked.contains_key(&t.device);
-    for taken in run.account.taken.iter().filter(asked).filter(|t| !lost(t)) {
+    for taken in run.account.taken.iter().filter(asked) {
         let mut size = 0;
         while let Ok(part) = run.world.blobs.read(taken.hash, size as u64)
             && !part.is_empty()
@@ -175,9 +173,10 @@ pub fn what_is_held_is_kept_with_its_reason(run: &Run) -> Vec<String> {
             let (doc, hash) = (held.action.doc, held.hash);
             let at_relay = log.held_one(doc, hash).expect("the tray reads");
             let Some(at_relay) = at_relay else {
-                // The tray of a restored relay is as old as its copy.
-                if run.account.restored == 0 {
-                    faults.push(format!("{name} holds {hash} of {doc} back, which the relay never held"));
+                // A restored relay may have let in what the lost one had held.
+                let entered = run.world.relay.document(doc).expect("the relay reads");
+                if held.resolution.is_none() || entered.is_none_or(|found| !found.has(hash)) {
+                    faults.push(format!("{name} holds {hash} of {doc} back, which the relay does not hold"));
                 }
                 continue;
             };

@@ -376,9 +376,12 @@ impl Run {
                 _ => {}
             }
         }
+        // What the tray took since is on its author's device too, which hands it in again.
         let held = log.held(&HeldFilter::default(), None, usize::MAX).expect("the tray reads");
-        // What the tray alone took since is on its device alone now, which says it no more by itself.
-        held.iter().all(|h| h.at_ms < copy.at_ms).then_some(authors)
+        for held in held.iter().filter(|held| held.at_ms >= copy.at_ms) {
+            authors.insert(self.stands(held.device)?.to_owned());
+        }
+        Some(authors)
     }
 
     /// The site of a device that was not shut out.
