@@ -80,6 +80,7 @@ catalogue! {
     OnBehalf "on_behalf" 30 "此人不能使用这台设备。" "This person may not use this device.";
     DirectoryMissing "directory_missing" 31 "设备还没有收到公司名录,请先联网同步。" "The device has no directory yet; connect and sync first.";
     LeaseEnded "lease_ended" 32 "此设备已太久没有联网({until}到期),请先联网同步再用。" "This device has not been seen for too long (since {until}); connect and sync first.";
+    PolicyRetroactive "policy_retroactive" 33 "制度不能从过去生效:{effective}已过,请另定日期。" "A policy cannot be in force from the past: {effective} is over; choose another day.";
 }
 
 /// One refusal. Shape on the wire: a CBOR map with integer keys.
