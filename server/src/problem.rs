@@ -10,10 +10,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sync_core::refusal::{Lang, Refusal, RefusalCode};
 
+use crate::faulty::{Fault, Faulty};
 use crate::log::LogError;
 use crate::relay::RelayError;
 
-/// A problem (RFC 9457 §3.1), with the extension members `code` and `detail_en`.
+/// A problem (RFC 9457 §3.1), with the extension members `code`, `detail_en` and,
+/// of a policy, `faults`.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// `urn:gendan:problem:CODE`.
@@ -28,6 +30,10 @@ pub struct Problem {
     pub detail: String,
     /// The same in English.
     pub detail_en: String,
+    /// What is wrong with a policy, one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub faults: Vec<Fault>,
     /// Seconds after which it is worth trying again: the header `Retry-After` (RFC 9110 §10.2.3).
     #[serde(skip)]
     #[schema(ignore)]
@@ -44,6 +50,7 @@ impl Problem {
             code,
             detail: zh.into(),
             detail_en: en.into(),
+            faults: Vec::new(),
             retry_after_s: None,
         }
     }
@@ -138,6 +145,13 @@ impl From<RelayError> for Problem {
             }
             other => Self::internal(&other),
         }
+    }
+}
+impl From<Faulty> for Problem {
+    fn from(faulty: Faulty) -> Self {
+        let (zh, en) = ("制度有问题,改好后再试。", "The policy has faults; mend them and try again.");
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid", zh, en);
+        Self { faults: faulty.faults(), ..problem }
     }
 }
 impl From<LogError> for Problem {

@@ -35,6 +35,7 @@ fn a_faulty_policy_is_told_line_by_line() {
     assert_eq!(last["faults"][0]["line"], line);
     let (well, printed, last) = policy(&["lint", "没有这个文件.toml"]);
     assert!(!well && last["error"].as_str().unwrap().contains("没有这个文件.toml"), "{printed}");
+    assert_eq!(last.get("faults"), None, "what is no fault of a policy has none");
 }
 
 #[test]
