@@ -19,7 +19,8 @@ use crate::relay::RelayError;
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// `urn:gendan:problem:CODE`.
-    pub r#type: String,
+    #[schema(value_type = String)]
+    pub r#type: Box<str>,
     /// The status in words.
     pub title: &'static str,
     /// The HTTP status.
@@ -27,13 +28,15 @@ pub struct Problem {
     /// The stable code.
     pub code: &'static str,
     /// What is wrong and what to do, in Chinese.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// The same in English.
-    pub detail_en: String,
+    #[schema(value_type = String)]
+    pub detail_en: Box<str>,
     /// What is wrong with a policy, one by one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    pub faults: Vec<Fault>,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(value_type = Vec<Fault>, required = false)]
+    pub faults: Box<[Fault]>,
     /// Seconds after which it is worth trying again: the header `Retry-After` (RFC 9110 §10.2.3).
     #[serde(skip)]
     #[schema(ignore)]
@@ -44,13 +47,13 @@ impl Problem {
     /// A problem with its words.
     pub fn new(status: StatusCode, code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
         Self {
-            r#type: format!("urn:gendan:problem:{code}"),
+            r#type: format!("urn:gendan:problem:{code}").into(),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code,
-            detail: zh.into(),
-            detail_en: en.into(),
-            faults: Vec::new(),
+            detail: zh.into().into(),
+            detail_en: en.into().into(),
+            faults: Box::default(),
             retry_after_s: None,
         }
     }
@@ -151,7 +154,7 @@ impl From<Faulty> for Problem {
     fn from(faulty: Faulty) -> Self {
         let (zh, en) = ("制度有问题,改好后再试。", "The policy has faults; mend them and try again.");
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid", zh, en);
-        Self { faults: faulty.faults(), ..problem }
+        Self { faults: faulty.faults().into(), ..problem }
     }
 }
 impl From<LogError> for Problem {
