@@ -116,6 +116,21 @@ fn a_declined_proposal_says_why_and_may_be_made_again() {
 }
 
 #[test]
+fn what_was_published_stands_also_where_somebody_declined_it_offline() {
+    let mut world = shop();
+    let hash = propose(&mut world, &second_policy()).unwrap();
+    world.heal();
+    world.perform("M02", Command::DeclinePolicy(hash, "不同意".into())).unwrap();
+    let at_ms = world.time_ms;
+    assert_eq!(approve(&mut world, hash, at_ms).unwrap(), 2);
+    world.heal();
+    assert!(world.sites["M02"].device.held().unwrap().is_empty(), "they said it where it still waited");
+    for directory in [&world.relay.footing().directory, world.sites["M02"].device.directory()] {
+        assert_eq!(states(directory), [&ProposalState::Approved { version: 2 }]);
+    }
+}
+
+#[test]
 fn no_more_proposals_wait_than_management_can_read() {
     let mut world = shop();
     for months in 1..=u32::try_from(limits::POLICY_PROPOSALS_MAX).unwrap() {
