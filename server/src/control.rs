@@ -28,6 +28,13 @@ pub enum Ask {
         /// Its number or document id.
         number: String,
     },
+    /// Try a policy on the orders and tickets of the last days.
+    Try {
+        /// The policy: an absolute path, or the name of a shipped one.
+        policy: String,
+        /// How many days.
+        days: u32,
+    },
     /// Write a backup.
     Backup {
         /// A new folder.

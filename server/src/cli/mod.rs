@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 use sync_core::store::{SledStore, StoreKey};
 
 use crate::clock::Clock;
+use crate::faulty::Faulty;
 use crate::identity::keys::KeyRing;
 use crate::log::KeptLog;
 use crate::relay::Relay;
@@ -56,7 +57,7 @@ enum Command {
     Evidence(proof::Evidence),
     /// Check an evidence file; needs no data folder.
     Verify(proof::Verify),
-    /// Check or compare policies; needs no data folder.
+    /// Check, compare or try policies; only trying needs a data folder.
     #[command(subcommand)]
     Policy(policy::Policies),
     /// Print the OpenAPI document.
@@ -143,8 +144,12 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
     };
     if let Err(error) = &outcome {
-        let faults = error.downcast_ref().map(policy::Faulty::faults);
-        context.say(&serde_json::json!({ "error": format!("{error:#}"), "faults": faults }));
+        let mut told = serde_json::json!({ "error": format!("{error:#}") });
+        if let Some(faulty) = error.downcast_ref::<Faulty>() {
+            print!("{}", faulty.lines());
+            told["faults"] = serde_json::json!(faulty.faults());
+        }
+        context.say(&told);
     }
     outcome
 }
