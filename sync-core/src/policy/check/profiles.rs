@@ -92,7 +92,7 @@ const ORDERS: &[(u8, &str, &str, &[&str])] = &[
         10,
         "dyeing",
         "order",
-        &["reviewed", "planned", "task-issued", "in-production", "produced", "counted", "inspected"],
+        &["reviewed", "planned", "placed", "in-production", "produced", "counted", "inspected"],
     ),
     (10, "dyeing", "order", &["inspected", "delivery-agreed", "delivered"]),
     (10, "dyeing", "complaint", &["recorded", "reported", "approved", "answered"]),
@@ -140,6 +140,7 @@ const ORDERS: &[(u8, &str, &str, &[&str])] = &[
             "scheduled",
             "sample-made",
             "sample-approved",
+            "placed",
             "in-production",
             "produced",
             "inspected",
@@ -355,7 +356,7 @@ fn documents_checks_and_signatures_are_those_that_a_section_names() {
     assert_eq!(names(&step(&general, "opportunity", "contract").documents), ["contract"], "S9 1.2");
     assert_eq!(names(&step(&general, "project", "contract-kept").documents), ["contract"], "S17 2.1 (5)");
     assert_eq!(names(&step(&general, "order", "refused").values), ["amend"], "S13 第六条 3");
-    assert_eq!(names(&step(&policy("dyeing"), "order", "task-issued").documents), ["task-sheet"], "S10 四.3");
+    assert_eq!(names(&step(&policy("dyeing"), "order", "placed").documents), ["task-sheet"], "S10 四.3");
     let report = step(&general, "weekly-report", "reported");
     assert_eq!(names(&report.values), ["amount", "feedback", "market"], "S9 1.6 (1)");
     for profile in ["service-centre", "furniture"] {
