@@ -11,6 +11,7 @@ pub mod identity;
 pub mod relay;
 pub mod evidence;
 pub mod projection;
+pub mod report;
 pub mod backup;
 pub mod problem;
 pub mod api;

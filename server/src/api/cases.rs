@@ -52,7 +52,7 @@ pub struct ListQuery {
     /// Due on this day or earlier.
     #[param(format = "date")]
     due_to: Option<String>,
-    /// Found in number, customer, phone, address or product.
+    /// Found in number, customer, phone, address or product, or in what was said about it.
     text: Option<String>,
     /// With a clash that nobody settled.
     has_clash: Option<bool>,

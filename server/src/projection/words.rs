@@ -52,12 +52,9 @@ mod tests {
 
     #[test]
     fn every_character_is_a_token_with_the_one_after_it() {
-        for (value, tokens) in [
-            ("", ""),
-            ("桌", "桌 "),
-            ("餐桌 Ａ1", "餐桌 桌a a1 1 "),
-            ("B\n\0\"", "b\" \" "),
-        ] {
+        for (value, tokens) in
+            [("", ""), ("桌", "桌 "), ("餐桌 Ａ1", "餐桌 桌a a1 1 "), ("B\n\0\"", "b\" \" ")]
+        {
             let mut found = String::new();
             index(value, &mut found);
             assert_eq!(found, tokens, "{value:?}");
