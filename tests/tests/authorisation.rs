@@ -31,7 +31,7 @@ enum May {
 /// Method, path as documented, who may, and a body that is right in form.
 type Row = (&'static str, &'static str, May, &'static str);
 
-const TABLE: [Row; 25] = [
+const TABLE: [Row; 27] = [
     ("get", "/healthz", May::Anybody, ""),
     ("get", "/readyz", May::Anybody, ""),
     ("get", "/metrics", May::Anybody, ""),
@@ -48,6 +48,8 @@ const TABLE: [Row; 25] = [
     ("get", "/v1/cases/{doc}/history", May::Office, ""),
     ("get", "/v1/cases/{doc}/findings", May::Office, ""),
     ("get", "/v1/reports/placed", May::Office, ""),
+    ("get", "/v1/reports", May::Office, ""),
+    ("get", "/v1/reports/{name}", May::Office, ""),
     ("get", "/v1/blobs/{hash}", May::Office, ""),
     ("get", "/v1/policies", May::Office, ""),
     ("post", "/v1/policies", May::Role, POLICY),
@@ -63,7 +65,8 @@ const POLICY: &str = include_str!("../../sync-core/profiles/service-centre.toml"
 
 /// A documented path with something in it that is not there.
 fn filled(path: &str) -> String {
-    path.replace("{doc}", "order:01010101-0101-0101-0101-010101010101").replace("{hash}", &"00".repeat(32))
+    let path = path.replace("{doc}", "order:01010101-0101-0101-0101-010101010101");
+    path.replace("{hash}", &"00".repeat(32)).replace("{name}", "people")
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn every_operation_asks_who_comes_and_the_table_names_them_all() {
             assert!(matches!(ask(Some(&planner)).status, 200 | 404), "{path}");
         }
     }
-    assert_eq!(asked, 3 + 17 * 4);
+    assert_eq!(asked, 3 + 19 * 4);
 }
 
 #[test]

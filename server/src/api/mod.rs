@@ -13,6 +13,7 @@ pub mod enrol;
 pub mod held;
 pub mod office;
 pub mod policy;
+pub mod reports;
 pub mod sync;
 pub mod system;
 
@@ -219,6 +220,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(commands::command))
         .routes(routes!(cases::list))
         .routes(routes!(cases::placed))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::report))
         .routes(routes!(cases::case))
         .routes(routes!(cases::history))
         .routes(routes!(cases::findings))

@@ -49,7 +49,8 @@ pub enum ProjectionError {
     /// The question is not one that can be asked: its author changes it.
     #[error("{code}")]
     Question {
-        /// Stable code: `text_too_long`, `cursor_invalid`, `limit_invalid`, `value_too_long`.
+        /// Stable code: `text_too_long`, `cursor_invalid`, `limit_invalid`, `value_too_long`; of
+        /// reports `period_invalid`, `report_too_large`, `no_policy`.
         code: &'static str,
     },
     /// The file is not a read model: the operator names another path.

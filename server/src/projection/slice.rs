@@ -100,7 +100,8 @@ pub struct OrderRow {
 /// A line of an order.
 #[derive(Clone, Debug, Default, FromRow)]
 pub struct LineRow {
-    doc: String,
+    /// The order's document id.
+    pub doc: String,
     /// Product.
     pub product: String,
     /// Model.
@@ -171,7 +172,8 @@ pub struct TicketRow {
 /// An answer of a survey.
 #[derive(Clone, Debug, Default, FromRow)]
 pub struct AnswerRow {
-    doc: String,
+    /// The order's or ticket's document id.
+    pub doc: String,
     /// The question.
     pub question: String,
     /// From 1 to 5; none where the answer was another text.

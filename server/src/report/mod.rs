@@ -241,3 +241,6 @@ fn both(words: &Words) -> String {
 fn day(text: Option<&String>) -> Option<NaiveDate> {
     text.and_then(|text| text.parse().ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,16 +118,6 @@ impl Cell {
     pub fn day(day: Option<NaiveDate>) -> Self {
         day.map_or(Self::Empty, Self::Day)
     }
-    /// Whether there is no value, also a rate or average of nothing.
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Rate(share) => share.of == 0,
-            Self::Average(mean) | Self::Hours(mean) => mean.of == 0,
-            Self::Money(amounts) => amounts.is_empty(),
-            _ => false,
-        }
-    }
 }
 
 /// So many of so many.
