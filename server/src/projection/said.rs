@@ -20,7 +20,7 @@ pub(super) fn said(doc: &Document, state: &State) -> Vec<String> {
     let mut found = Vec::new();
     let facts = state.log.iter().rev().flat_map(|entry| texts(&entry.fact.payload));
     let notes = doc.values(Map::Notes).into_iter().map(|(_, note)| note.to_string());
-    let fields = state.content(doc, Map::Fields).into_iter().filter_map(|(_, value)| match value {
+    let fields = state.content(doc, Map::Fields).into_values().filter_map(|value| match value {
         Value::Text(text) => Some(text),
         _ => None,
     });

@@ -215,7 +215,7 @@ fn complaints(view: &View<'_>) -> Body {
         known.map_or_else(|| unknown.to_owned(), |(_, words)| both(words))
     };
     let mut causes: Vec<_> = causes.into_iter().collect();
-    causes.sort_by(|(_, a), (_, b)| (b.complaints, b.tickets).cmp(&(a.complaints, a.tickets)));
+    causes.sort_by_key(|(_, of)| std::cmp::Reverse((of.complaints, of.tickets)));
     let row = |(cause, of): (String, OfCause)| {
         let channels = of.channels.iter().map(|(channel, count)| format!("{channel} {count}"));
         vec![

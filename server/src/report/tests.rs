@@ -11,6 +11,7 @@ use sync_core::policy::check;
 use super::table::{Mean, Share};
 use super::*;
 use crate::log::Tag;
+use crate::projection::query::{CaseFilter, CaseKind, Sort, SortBy};
 use crate::projection::slice::{OrderRow, TicketRow};
 use shop::{COMPANY, LATER, Shop, as_json, date, mean, ms, november, order, pick, rate, ticket};
 
@@ -247,6 +248,25 @@ async fn a_person_is_told_of_what_they_see_only_and_of_money_only_with_its_scope
     let east = Asked { store: Some(StoreId::named(COMPANY, "城东店")), ..november(LATER) };
     let otif = as_json(&shop.report("otif", east).await.unwrap());
     assert_eq!((&otif["summary"]["lines"], &otif["store"]), (&json!(4), &json!("城东店")));
+}
+
+#[tokio::test]
+async fn a_closed_order_is_found_by_two_characters_of_what_its_customer_said() {
+    let projection = Shop::november().rows().await;
+    for (text, expected) in [("划痕", &["O1"][..]), ("收货", &["O1"]), ("痕先", &[]), ("担保", &["O1", "O2"])]
+    {
+        let filter = CaseFilter {
+            text: Some(text.into()),
+            kind: Some(CaseKind::Order),
+            closed: Some(text != "担保").filter(|closed| *closed),
+            ..CaseFilter::default()
+        };
+        let sort = Sort { by: SortBy::Number, descending: false };
+        let page = projection.list(&filter, sort, None, 10).await.unwrap();
+        let numbers: Vec<_> = page.rows.into_iter().map(|row| row.number).collect();
+        assert_eq!(numbers, expected, "{text}");
+    }
+    assert_eq!(projection.check(ms(LATER)).await.unwrap(), [], "and the file says what the log says");
 }
 
 #[tokio::test]

@@ -183,6 +183,9 @@ impl Shop {
         shop.open("2026-11-02T17:30:00", "O1", ("城东店", "S01"), "2026-11-20", 2);
         shop.on_its_way("O1", ["02", "05", "15", "19"]);
         shop.step("2026-11-20T23:59:59", order("O1"), "delivered");
+        let words = "客户说桌面有划痕,先收货";
+        let contact = Command::Contact(order("O1"), "phone".into(), words.into(), Vec::new());
+        shop.at("2026-11-21T09:00:00", contact);
         shop.step("2026-11-21T10:00:00", order("O1"), "settled");
         // O2: the first line on its day, the second in the first second of the next.
         shop.open("2026-11-03T17:30:00", "O2", ("城东店", "S01"), "2026-11-20", 2);
@@ -249,9 +252,15 @@ impl Shop {
         );
     }
 
-    pub async fn report(&self, report: &str, asked: Asked) -> Result<Table, ProjectionError> {
+    /// The read model in memory, at the log's end.
+    pub async fn rows(&self) -> Projection {
         let projection = Projection::open(&Place::Memory, self.relay.clone()).await.unwrap();
-        projection.catch_up(asked.now_ms).await.unwrap();
+        projection.catch_up(ms(LATER)).await.unwrap();
+        projection
+    }
+
+    pub async fn report(&self, report: &str, asked: Asked) -> Result<Table, ProjectionError> {
+        let projection = self.rows().await;
         let made = make(&projection, &self.relay.footing(), named(report).unwrap(), &asked).await;
         projection.close().await;
         made
