@@ -4,8 +4,8 @@
 //! who took part, answers, and what the rules find *at that moment*: cases are kept as they are judged,
 //! and judged when they are asked for, so no finding in this file grows old. Invariants: one transaction
 //! reads it all; what a person may not see is not in it, amounts only with a money scope; at most
-//! [`ROWS_MAX`] rows of each kind, else the question is refused as `report_too_large`. Times are Unix
-//! milliseconds. Deliberately not here: any rate or sum (`report`).
+//! [`ROWS_MAX`] cases and [`PARTS_MAX`] parts of them, else the question is refused as `report_too_large`.
+//! Times are Unix milliseconds. Deliberately not here: any rate or sum (`report`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,8 +21,10 @@ use super::{Projection, ProjectionError};
 use crate::relay::Footing;
 use crate::relay::audience::Tags;
 
-/// Rows of one kind that a report takes, at most.
+/// Orders, tickets or findings that a report takes, at most.
 pub const ROWS_MAX: usize = 50_000;
+/// Lines, answers or people who took part of these, at most: enough for a year of a large retailer.
+pub const PARTS_MAX: usize = 400_000;
 /// Cases that are judged in one go, off the reactor.
 const JUDGED_AT_ONCE: i64 = 500;
 
@@ -238,6 +240,7 @@ impl Projection {
             touching_orders,
             reach,
             ") ORDER BY c.opened_key, c.doc",
+            ROWS_MAX,
         )
         .await?;
         let mut tickets: Vec<TicketRow> = rows(
@@ -246,6 +249,7 @@ impl Projection {
             touching_tickets,
             reach,
             ") ORDER BY c.opened_key, c.doc",
+            ROWS_MAX,
         )
         .await?;
         self.fill(&mut tx, reach, &mut orders, &mut tickets).await?;
@@ -268,13 +272,14 @@ impl Projection {
     ) -> Result<(), ProjectionError> {
         let end = ") ORDER BY doc";
         let items = "SELECT * FROM items WHERE doc IN (";
-        let mut lines = by_doc(rows(tx, items, touching_orders, reach, end).await?, |l: &LineRow| &l.doc);
+        let mut lines =
+            by_doc(rows(tx, items, touching_orders, reach, end, PARTS_MAX).await?, |l: &LineRow| &l.doc);
         let steps = "SELECT DISTINCT doc, person FROM steps WHERE doc IN (";
         let answers = "SELECT * FROM answers WHERE doc IN (";
-        let mut people: Vec<Part> = rows(tx, steps, touching_orders, reach, end).await?;
-        people.extend(rows::<Part>(tx, steps, touching_tickets, reach, end).await?);
-        let mut answered: Vec<AnswerRow> = rows(tx, answers, touching_orders, reach, end).await?;
-        answered.extend(rows::<AnswerRow>(tx, answers, touching_tickets, reach, end).await?);
+        let mut people: Vec<Part> = rows(tx, steps, touching_orders, reach, end, PARTS_MAX).await?;
+        people.extend(rows::<Part>(tx, steps, touching_tickets, reach, end, PARTS_MAX).await?);
+        let mut answered: Vec<AnswerRow> = rows(tx, answers, touching_orders, reach, end, PARTS_MAX).await?;
+        answered.extend(rows::<AnswerRow>(tx, answers, touching_tickets, reach, end, PARTS_MAX).await?);
         let mut people = by_doc(people, |part| &part.doc);
         let mut answered = by_doc(answered, |answer| &answer.doc);
         let mut worked = |doc: &str| people.remove(doc).into_iter().flatten().map(|p| p.person).collect();
@@ -306,7 +311,7 @@ impl Projection {
             let (footing, reach) = (footing.clone(), reach.clone());
             let judged = tokio::task::spawn_blocking(move || judge_page(page, &footing, &reach, now_ms));
             found.extend(judged.await.map_err(|_| ProjectionError::Interrupted)??);
-            bounded(&found)?;
+            bounded(&found, ROWS_MAX)?;
         }
         found.sort_by(|a: &FoundRow, b| (a.moment_ms, &a.number).cmp(&(b.moment_ms, &b.number)));
         Ok(found)
@@ -364,17 +369,18 @@ async fn rows<T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + Send + Unpin>(
     touching: fn(&mut QueryBuilder<'_, Sqlite>, &Reach),
     reach: &Reach,
     end: &'static str,
+    most: usize,
 ) -> Result<Vec<T>, ProjectionError> {
     let mut sql = QueryBuilder::new(begin);
     touching(&mut sql, reach);
-    sql.push(end).push(" LIMIT ").push_bind(i64::try_from(ROWS_MAX).unwrap_or(i64::MAX) + 1);
+    sql.push(end).push(" LIMIT ").push_bind(i64::try_from(most).unwrap_or(i64::MAX - 1) + 1);
     let found = sql.build_query_as().fetch_all(tx).await?;
-    bounded(&found)?;
+    bounded(&found, most)?;
     Ok(found)
 }
 
-fn bounded<T>(rows: &[T]) -> Result<(), ProjectionError> {
-    let fits = rows.len() <= ROWS_MAX;
+fn bounded<T>(rows: &[T], most: usize) -> Result<(), ProjectionError> {
+    let fits = rows.len() <= most;
     fits.then_some(()).ok_or(ProjectionError::Question { code: "report_too_large" })
 }
 
@@ -434,4 +440,16 @@ fn touching_tickets(sql: &mut QueryBuilder<'_, Sqlite>, reach: &Reach) {
     sql.push(" OR c.doc IN (SELECT a.doc FROM answers a WHERE 0");
     within(sql, "a.at_ms", from, to);
     sql.push("))");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_more_than_a_report_takes_is_refused() {
+        assert!(bounded(&[(); ROWS_MAX], ROWS_MAX).is_ok());
+        let refused = bounded(&[(); ROWS_MAX + 1], ROWS_MAX);
+        assert!(matches!(refused, Err(ProjectionError::Question { code: "report_too_large" })));
+    }
 }
