@@ -12,6 +12,7 @@ use std::sync::Arc;
 use sync_core::command::Command;
 use sync_core::device::salvage::{Salvage, TakenOver};
 use sync_core::device::{Device, DeviceError};
+use sync_core::domain::fields::sixteen;
 use sync_core::ids::{BlobHash, CompanyId, DocId, DocKind, ItemId, PersonId, StoreId};
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::store::{SledStore, StoreKey};
@@ -22,9 +23,10 @@ use crate::error::FieldError;
 use crate::session::{Cancel, Course, Goal, Listener, Site, run_session};
 use crate::transport::Transport;
 use crate::views::{
-    Agreement, Case, Done, HeldLine, Line, Myself, PersonLine, PhotoLine, StoreLine, SyncState,
+    Agreement, Case, Done, HeldLine, Line, Myself, NoticeLine, PersonLine, PhotoLine, Stock, StoreLine,
+    SyncState,
 };
-use crate::wishes::{EvidenceWish, ItemWish, OrderWish, StepWish, TicketWish, VisitStatus, evidence, money};
+use crate::wishes::{CaseWish, EvidenceWish, ItemWish, OrderWish, StepWish, VisitStatus, evidence, money};
 
 /// A device.
 #[derive(uniffi::Object)]
@@ -102,7 +104,7 @@ impl FieldClient {
         }
         let missing = || Refusal::new(RefusalCode::NotFound).with("what", named);
         self.site.look(|device, _| {
-            for kind in [DocKind::Order, DocKind::Ticket, DocKind::Customer] {
+            for kind in DocKind::NUMBERED {
                 let doc = DocId::numbered(device.company(), kind, named.trim());
                 match device.state(doc) {
                     Ok(_) => return Ok(doc),
@@ -248,7 +250,29 @@ impl FieldClient {
     pub fn customers(&self) -> Result<Vec<Line>, FieldError> {
         self.lines(DocKind::Customer)
     }
-    /// An order or ticket, whole.
+    /// Matters (事项) by number: visits, material in custody, proposals.
+    pub fn matters(&self) -> Result<Vec<Line>, FieldError> {
+        self.lines(DocKind::Matter)
+    }
+    /// Conduct records (奖惩记录) by number, as far as this person may see them.
+    pub fn conduct(&self) -> Result<Vec<Line>, FieldError> {
+        self.lines(DocKind::Conduct)
+    }
+    /// Stocks of parts, each with what is there.
+    pub fn stocks(&self) -> Result<Vec<Stock>, FieldError> {
+        self.site.look(|device, _| {
+            let rows = device.rows(DocKind::Stock)?;
+            rows.iter().map(|row| Ok(Stock::of(&row.number, &device.state(row.doc)?.1))).collect()
+        })
+    }
+    /// What this person should hear, newest first.
+    pub fn notices(&self) -> Result<Vec<NoticeLine>, FieldError> {
+        self.site.look(|device, now| {
+            let lines = device.inbox(now)?.into_iter().map(|(notice, read)| NoticeLine::of(notice, read));
+            Ok(lines.collect())
+        })
+    }
+    /// An order, ticket, matter or record, whole.
     pub fn case(&self, doc: String) -> Result<Case, FieldError> {
         let doc = self.doc(&doc)?;
         self.site.look(|device, now| {
@@ -338,17 +362,43 @@ impl FieldClient {
             channel: order.channel,
         })
     }
-    /// Takes an after-sales request in.
-    pub fn open_ticket(&self, ticket: TicketWish) -> Result<Done, FieldError> {
-        self.perform(Command::OpenTicket {
-            kind: ticket.kind.parse()?,
-            number: ticket.number,
-            store: self.store_id(ticket.store)?,
-            urgency: ticket.urgency.map(|u| u.parse()).transpose()?,
-            order: ticket.order.map(|named| self.doc(&named)).transpose()?,
-            channel: ticket.channel,
-            fields: ticket.fields.into_iter().collect(),
+    /// Opens a ticket, a matter, a record about a person or an opportunity.
+    pub fn open_case(&self, case: CaseWish) -> Result<Done, FieldError> {
+        self.perform(Command::OpenCase {
+            flow: case.flow.parse()?,
+            number: case.number,
+            store: self.store_id(case.store)?,
+            urgency: case.urgency.map(|u| u.parse()).transpose()?,
+            order: case.order.map(|named| self.doc(&named)).transpose()?,
+            about: case.about.map(|named| self.person(&named)).transpose()?,
+            channel: case.channel,
+            fields: case.fields.into_iter().collect(),
         })
+    }
+    /// Lets an opportunity become an order of this number, with its content.
+    pub fn become_order(&self, doc: String, number: String) -> Result<Done, FieldError> {
+        self.perform(Command::BecomeOrder(self.doc(&doc)?, number))
+    }
+    /// Opens a stock of parts.
+    pub fn open_stock(&self, number: String, store: Option<String>) -> Result<Done, FieldError> {
+        let store = self.store_id(store)?;
+        self.perform(Command::OpenStock(number, store))
+    }
+    /// Counts parts into a stock.
+    pub fn count_in(
+        &self,
+        stock: String,
+        sku: String,
+        quantity: u32,
+        note: Option<String>,
+    ) -> Result<Done, FieldError> {
+        self.perform(Command::CountIn(self.doc(&stock)?, sku, quantity, note))
+    }
+    /// Notes that notices were read, by their ids.
+    pub fn mark_read(&self, notices: Vec<String>) -> Result<Done, FieldError> {
+        let missing = |id: &String| Refusal::new(RefusalCode::NotFound).with("what", id);
+        let id = |id: &String| sixteen(id).ok_or_else(|| DeviceError::from(missing(id)));
+        self.perform(Command::Read(notices.iter().map(id).collect::<Result<_, _>>()?))
     }
     /// Opens a customer file.
     pub fn open_customer(
@@ -485,9 +535,18 @@ impl FieldClient {
     pub fn escalate(&self, doc: String, to: String, reason: String) -> Result<Done, FieldError> {
         self.perform(Command::Escalate(self.doc(&doc)?, to.parse()?, reason))
     }
-    /// Records a part: how many, used or (else) needed.
-    pub fn part(&self, doc: String, sku: String, quantity: u32, used: bool) -> Result<Done, FieldError> {
-        self.perform(Command::Part(self.doc(&doc)?, sku, quantity, used))
+    /// Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
+    pub fn part(
+        &self,
+        doc: String,
+        sku: String,
+        quantity: u32,
+        used: bool,
+        stock: Option<String>,
+    ) -> Result<Done, FieldError> {
+        let doc = self.doc(&doc)?;
+        let stock = stock.map(|named| self.doc(&named)).transpose()?;
+        self.perform(Command::Part { doc, sku, quantity, consumed: used, stock })
     }
     /// Stops a ticket's clock: what it waits for.
     pub fn pause(&self, doc: String, reason: String) -> Result<Done, FieldError> {

@@ -3,7 +3,7 @@
 //! They repeat `sync_core::view` in shapes that cross a language border: no tuples, no borrowed text;
 //! ids, hashes and heads are text, times Unix milliseconds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use sync_core::device::photos::PhotoView;
@@ -11,7 +11,9 @@ use sync_core::device::record;
 use sync_core::device::{Performed, SyncView};
 use sync_core::directory::Directory;
 use sync_core::fact::kinds::Payload;
+use sync_core::fold::State;
 use sync_core::ids::PersonId;
+use sync_core::notice::Notice;
 use sync_core::refusal::Lang;
 use sync_core::view::case;
 use sync_core::view::row::Row;
@@ -28,6 +30,77 @@ pub struct Done {
 impl From<Performed> for Done {
     fn from(p: Performed) -> Self {
         Self { command: p.command.to_string(), docs: p.docs.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// One thing that a person should hear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
+pub struct NoticeLine {
+    /// Its id, for marking it read.
+    pub id: String,
+    /// `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+    pub kind: String,
+    /// What kind it is, in Chinese.
+    pub title: String,
+    /// What kind it is, in English.
+    pub title_en: String,
+    /// The document's id.
+    pub doc: String,
+    /// Its number.
+    pub number: String,
+    /// Since when.
+    pub at_ms: i64,
+    /// When it is or was due.
+    pub due_ms: Option<i64>,
+    /// What happened, in Chinese.
+    pub words: String,
+    /// What happened, in English.
+    pub words_en: String,
+    /// The person has read it, on whichever of their devices.
+    pub read: bool,
+}
+impl NoticeLine {
+    pub(crate) fn of(notice: Notice, read: bool) -> Self {
+        let (kind, title, title_en) = notice.kind.words();
+        let (words, words_en) = notice.words;
+        Self {
+            id: hex::encode(notice.id),
+            kind: kind.to_owned(),
+            title: title.to_owned(),
+            title_en: title_en.to_owned(),
+            doc: notice.doc.to_string(),
+            number: notice.number,
+            at_ms: notice.at_ms,
+            due_ms: notice.due_ms,
+            words,
+            words_en,
+            read,
+        }
+    }
+}
+
+/// How many of a part are in a stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
+pub struct PartLine {
+    /// The part.
+    pub sku: String,
+    /// How many.
+    pub count: i64,
+}
+
+/// A stock of parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
+pub struct Stock {
+    /// Its number.
+    pub number: String,
+    /// What is there, by part.
+    pub parts: Vec<PartLine>,
+}
+impl Stock {
+    pub(crate) fn of(number: &str, state: &State) -> Self {
+        let skus: BTreeSet<&str> = state.moves.iter().map(|m| m.what.sku.as_str()).collect();
+        let part = |sku: &str| PartLine { sku: sku.to_owned(), count: state.stocked(sku) };
+        Self { number: number.to_owned(), parts: skus.into_iter().map(part).collect() }
     }
 }
 

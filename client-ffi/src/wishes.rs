@@ -53,11 +53,11 @@ pub struct OrderWish {
     pub channel: Option<String>,
 }
 
-/// An after-sales ticket to open.
+/// A ticket, matter, record about a person or opportunity to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, uniffi::Record)]
-pub struct TicketWish {
-    /// The flow of the policy: `complaint`, `repair`, …
-    pub kind: String,
+pub struct CaseWish {
+    /// The flow of the policy: `complaint`, `repair`, `custody`, …
+    pub flow: String,
     /// 售后单号.
     pub number: String,
     /// 门店: its name or id.
@@ -66,9 +66,12 @@ pub struct TicketWish {
     /// How urgent, a name of the policy.
     #[uniffi(default = None)]
     pub urgency: Option<String>,
-    /// The order it is about: number or document id.
+    /// The order or ticket it is about: number or document id.
     #[uniffi(default = None)]
     pub order: Option<String>,
+    /// The person it is about: staff number.
+    #[uniffi(default = None)]
+    pub about: Option<String>,
     /// How it came.
     #[uniffi(default = None)]
     pub channel: Option<String>,
@@ -104,12 +107,21 @@ pub struct EvidenceWish {
     /// Its media type, such as `image/jpeg`.
     #[uniffi(default = None)]
     pub media: Option<String>,
+    /// The document of a checklist that it is, such as `contract`.
+    #[uniffi(default = None)]
+    pub document: Option<String>,
 }
 
 impl EvidenceWish {
     /// A text message, word for word.
     pub fn words(text: &str) -> Self {
-        Self { proof: Proof::TextMessage, text: Some(text.to_owned()), blob: None, media: None }
+        Self {
+            proof: Proof::TextMessage,
+            text: Some(text.to_owned()),
+            blob: None,
+            media: None,
+            document: None,
+        }
     }
     pub(crate) fn parse(self) -> Result<Evidence, FieldError> {
         let kind = match self.proof {
@@ -119,7 +131,8 @@ impl EvidenceWish {
             Proof::File => EvidenceKind::File,
         };
         let blob = self.blob.map(|hex| hex.parse::<BlobHash>()).transpose()?;
-        Ok(Evidence { kind, text: self.text, blob, media: self.media })
+        let document = self.document.map(|name| name.parse()).transpose()?;
+        Ok(Evidence { kind, text: self.text, blob, media: self.media, document })
     }
 }
 

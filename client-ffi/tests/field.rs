@@ -88,7 +88,8 @@ async fn work_done_offline_reaches_the_others_with_signature_and_photo() {
     let (boss, sales, crew) = placed(&relay, &office).await;
 
     let photo = crew.attach("A1".into(), "image/jpeg".into(), vec![9; 700_000]).unwrap();
-    let photo = EvidenceWish { proof: Proof::Photo, text: None, blob: Some(photo), media: None };
+    let photo =
+        EvidenceWish { proof: Proof::Photo, text: None, blob: Some(photo), media: None, document: None };
     crew.step("A1".into(), StepWish { evidence: vec![photo], ..StepWish::done("fetched") }).unwrap();
     let stroke = Stroke { points: vec![Point { x: 10, y: 20 }, Point { x: 300, y: 400 }] };
     let signature = Some(SignatureWish { signer: "王女士".into(), strokes: vec![stroke] });

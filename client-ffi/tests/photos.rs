@@ -43,7 +43,13 @@ async fn the_office_fetches_a_photo_of_the_shop_once_and_has_it_offline() {
     let bytes: Vec<u8> = (0..700_000_u32).map(|i| (i ^ (i >> 8)) as u8).collect();
     let hash = sales.attach("A1".into(), "image/jpeg".into(), bytes.clone()).unwrap();
     let media = Some("image/jpeg".into());
-    let proof = vec![EvidenceWish { proof: Proof::Photo, text: None, blob: Some(hash.clone()), media }];
+    let proof = vec![EvidenceWish {
+        proof: Proof::Photo,
+        text: None,
+        blob: Some(hash.clone()),
+        media,
+        document: None,
+    }];
     sales.report("A1".into(), "面板有划痕".into(), proof).unwrap();
     boss.sync(Some(20_000), None).await.unwrap();
     let early = boss.fetch_photo("A1".into(), hash.clone(), Some(20_000), None).await.unwrap_err();

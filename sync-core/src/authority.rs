@@ -14,11 +14,12 @@ use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Map, Value};
 use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
-use crate::fact::kinds::{Evidence, Outcome, Paused, Payload, Step};
+use crate::fact::kinds::{Evidence, Outcome, Paused, Payload, Step, StockMoved};
 use crate::fold::State;
-use crate::ids::{ChangeHash, DocKind, Name, PersonId, StoreId};
+use crate::ids::{ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
-use crate::policy::model::{Flow, Policy, Power, Scope, Step as StepRule, Subject};
+use crate::policy::calendar::WorkCalendar;
+use crate::policy::model::{CONCERNED, Flow, Point, Policy, Power, Scope, Step as StepRule, Subject, Until};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
 
@@ -108,11 +109,18 @@ impl<'a> Act<'a> {
     /// Refuses unless one of the person's roles is among these.
     fn one_of(&self, roles: &[Name], action: Pair<'_>) -> Verdict {
         let theirs = self.roles()?;
-        if theirs.iter().any(|span| roles.contains(&span.role)) {
+        let concerned = !theirs.is_empty() && self.state.about() == Some(self.person);
+        if theirs.iter().any(|span| roles.contains(&span.role))
+            || (concerned && roles.iter().any(|role| *role == *CONCERNED))
+        {
             return Ok(());
         }
         let titles = &self.policy()?.roles;
-        let title = |role: &Name| titles.get(role).map_or(("", ""), |r| r.title.pair());
+        let title = |role: &Name| match titles.get(role) {
+            Some(role) => role.title.pair(),
+            None if *role == *CONCERNED => ("当事人", "the person concerned"),
+            None => ("", ""),
+        };
         let refusal = no(RefusalCode::RoleMissing).with_words("action", action);
         Err(roles.iter().fold(refusal, |refusal, role| refusal.by(role, title(role))))
     }
@@ -140,12 +148,26 @@ impl<'a> Act<'a> {
             })
         };
         let roles = self.roles()?;
-        if roles.iter().any(sees) {
+        let kind = self.doc.id().kind();
+        let open = match kind {
+            DocKind::Conduct => self.is_theirs() || self.power(Power::Conduct, CONDUCT).is_ok(),
+            DocKind::Inbox => self.is_theirs(),
+            DocKind::Stock => !roles.is_empty(),
+            DocKind::Matter => self.is_theirs() || roles.iter().any(sees),
+            _ => roles.iter().any(sees),
+        };
+        if open {
             return Ok(());
         }
         let assigned_only =
             roles.iter().any(|s| policy.roles.get(&s.role).is_some_and(|role| role.scope == Scope::Assigned));
         Err(no(if assigned_only { RefusalCode::NotAssigned } else { RefusalCode::OutOfScope }))
+    }
+
+    /// Whether the person opened it or is whom it is about.
+    fn is_theirs(&self) -> bool {
+        let opened = self.state.opened.as_ref();
+        opened.is_some_and(|o| o.said.by == self.person || o.what.about == Some(self.person))
     }
 
     fn edit_fits(&self, edit: &Edit) -> Verdict {
@@ -170,15 +192,14 @@ impl<'a> Act<'a> {
         if kind == DocKind::Directory {
             return Err(no(RefusalCode::Grammar).with("reason", "a directory has facts only"));
         }
-        let opening = match fact.map(|f| &f.payload) {
-            Some(Payload::Opened(opened)) => Some(opened.store),
-            _ => None,
-        };
-        let needs_opening = matches!(kind, DocKind::Order | DocKind::Ticket | DocKind::Customer);
-        if needs_opening && self.state.opened.is_none() && opening.is_none() {
+        if matches!(fact.map(|f| &f.payload), Some(Payload::Opened(_))) {
+            // Whoever may open it, which was judged, may fill it in.
+            return Ok(());
+        }
+        if kind.is_opened() && self.state.opened.is_none() {
             return Err(no(RefusalCode::NotFound).with("what", self.doc.id()));
         }
-        self.in_scope(opening.unwrap_or(self.state.store()))
+        self.in_scope(self.state.store())
     }
 
     fn fact(&self, fact: &Fact) -> Verdict {
@@ -192,8 +213,7 @@ impl<'a> Act<'a> {
             return self.directory(&fact.payload);
         }
         let opening = matches!(fact.payload, Payload::Opened(_));
-        let opens = matches!(kind, DocKind::Order | DocKind::Ticket | DocKind::Customer);
-        if opens && self.state.opened.is_none() && !opening {
+        if kind.is_opened() && self.state.opened.is_none() && !opening {
             return Err(no(RefusalCode::NotFound).with("what", self.doc.id()));
         }
         bounded(&fact.payload)?;
@@ -208,30 +228,50 @@ impl<'a> Act<'a> {
         if self.state.opened.is_some() {
             return Err(no(RefusalCode::AlreadyExists).with("what", &p.number));
         }
-        if self.doc.id().kind() == DocKind::Customer {
-            return self.customer_opened(p);
+        let nameless = p.number.trim().is_empty();
+        let named = |title: Pair<'_>| match nameless {
+            true => Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", "number")),
+            false => Ok(()),
+        };
+        match self.doc.id().kind() {
+            // A customer file has no flow: whoever sees the files of its store may open one.
+            DocKind::Customer => {
+                named(("建立客户档案", "open a customer file"))?;
+                return self.in_scope(p.store);
+            }
+            DocKind::Stock => {
+                named(("建立备件库存", "open a stock of parts"))?;
+                return self.power(Power::Stock, ("建立备件库存", "open a stock of parts"));
+            }
+            DocKind::Inbox => return self.inbox_opened(p),
+            _ => {}
         }
         let unknown = || no(RefusalCode::NotFound).with("what", &p.flow);
         let flow = self.policy()?.flows.get(&p.flow).ok_or_else(unknown)?;
         if kind_of(flow.subject) != self.doc.id().kind() {
             return Err(unknown());
         }
-        if p.number.trim().is_empty() {
-            return Err(no(RefusalCode::ValueMissing)
-                .with_words("action", flow.title.pair())
-                .with("field", "number"));
+        named(flow.title.pair())?;
+        if let Some(person) = p.about.filter(|person| !self.rules.directory.people.contains_key(person)) {
+            return Err(no(RefusalCode::NotFound).with("what", person));
         }
         self.one_of(&flow.opened_by, flow.title.pair())?;
-        self.in_scope(p.store)
+        match flow.subject {
+            Subject::Conduct if p.about.is_none() => {
+                let missing = no(RefusalCode::ValueMissing).with_words("action", flow.title.pair());
+                Err(missing.with_words("field", ("当事人", "the person concerned")))
+            }
+            // Whom a matter or record is for is seen by its author too, wherever they work.
+            Subject::Conduct | Subject::Matter => Ok(()),
+            Subject::Order | Subject::Ticket => self.in_scope(p.store),
+        }
     }
 
-    /// A customer file has no flow: whoever sees the files of its store may open one.
-    fn customer_opened(&self, p: &crate::fact::kinds::Opened) -> Verdict {
-        if p.number.trim().is_empty() {
-            let title = ("建立客户档案", "open a customer file");
-            return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", "number"));
-        }
-        self.in_scope(p.store)
+    /// A person's inbox is opened by them alone, under their own id.
+    fn inbox_opened(&self, p: &crate::fact::kinds::Opened) -> Verdict {
+        let company = self.rules.directory.company.ok_or_else(|| no(RefusalCode::DirectoryMissing))?;
+        let own = self.doc.id() == DocId::inbox(company, self.person) && p.about == Some(self.person);
+        if own { Ok(()) } else { Err(no(RefusalCode::OutOfScope)) }
     }
 
     fn work(&self, payload: &Payload) -> Verdict {
@@ -284,6 +324,7 @@ impl<'a> Act<'a> {
                 let known = self.state.exceptions.iter().any(|(e, _)| e.said.fact == p.exception);
                 if known { Ok(()) } else { Err(no(RefusalCode::NotFound).with("what", p.exception)) }
             }
+            Payload::StockMoved(p) => self.stock_moved(p),
             Payload::Paused(p) => self.paused(p),
             Payload::Resumed(_) if self.state.is_paused() => {
                 self.answers_for_it(("恢复计时", "let the clock run"))
@@ -296,6 +337,23 @@ impl<'a> Act<'a> {
             Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
             _ => Err(no(RefusalCode::NewerApp)),
         }
+    }
+
+    /// Parts are counted in by whoever keeps the stock; who needs one takes it, while there is one as far as
+    /// they know.
+    fn stock_moved(&self, p: &StockMoved) -> Verdict {
+        let title = ("领用备件", "take a part");
+        if p.sku.trim().is_empty() || p.by == 0 {
+            return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", "sku"));
+        }
+        if p.by > 0 {
+            return self.power(Power::Stock, ("备件入库", "count parts in"));
+        }
+        let there = self.state.stocked(&p.sku);
+        if there.saturating_add(p.by) >= 0 {
+            return Ok(());
+        }
+        Err(no(RefusalCode::StockShort).with("sku", &p.sku).with("there", there))
     }
 
     /// Stopping the clock moves deadlines: only who does the job or assigns it may, and says why.
@@ -374,9 +432,8 @@ impl<'a> Act<'a> {
         let rule = self.flow()?.step(p.step.as_str());
         let rule = rule.ok_or_else(|| no(RefusalCode::StepUnknown).with("action", &p.step))?;
         self.step_possible(rule)?;
-        let title = rule.title.pair();
         if p.outcome == Outcome::Done || p.outcome == Outcome::Partial {
-            complete(rule, p, title)?;
+            self.complete(rule, p)?;
         }
         match &p.seal {
             Some(heads) => self.seals(heads),
@@ -404,6 +461,53 @@ impl<'a> Act<'a> {
         }
         if rule.paid && self.state.cleared.is_none() {
             return Err(no(RefusalCode::NotPaid).with_words("action", title));
+        }
+        rule.until.as_ref().map_or(Ok(()), |until| self.in_time(until, title))
+    }
+
+    /// A step that may only follow another for so many working days.
+    fn in_time(&self, until: &Until, title: Pair<'_>) -> Verdict {
+        let Some(started) = self.state.last(until.after.as_str()) else { return Ok(()) };
+        let calendar = WorkCalendar::of(self.policy()?);
+        let day = calendar.local_date(started.said.at.best().0);
+        let last = calendar.add_working_days(day, until.working_days);
+        if calendar.local_date(self.at_ms) <= last {
+            return Ok(());
+        }
+        Err(no(RefusalCode::TooLate).with_words("action", title).with("until", last))
+    }
+
+    /// Whether a step record has the evidence, documents, values, answers and signature that the policy asks
+    /// for.
+    fn complete(&self, rule: &StepRule, p: &Step) -> Verdict {
+        let title = rule.title.pair();
+        let policy = self.policy()?;
+        let lacks = |words: Pair<'_>| {
+            let refusal = no(RefusalCode::EvidenceMissing).with_words("action", title);
+            Err(refusal.with_words("evidence", words))
+        };
+        let there = || p.evidence.iter().filter(|e| e.is_substantial());
+        let kinds: BTreeSet<_> = there().map(|e| e.kind).collect();
+        if let Some(missing) = rule.evidence.iter().find(|kind| !kinds.contains(kind)) {
+            return lacks(evidence_word(*missing));
+        }
+        let documents: BTreeSet<_> = there().filter_map(|e| e.document.as_ref()).collect();
+        if let Some(missing) = rule.documents.iter().find(|name| !documents.contains(name)) {
+            return lacks(
+                policy.documents.get(missing).map_or((missing.as_str(), missing.as_str()), Point::pair),
+            );
+        }
+        let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
+        if let Some(field) = rule.values.iter().find(empty) {
+            return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
+        }
+        let fails = |check: &&Name| p.values.get(*check).is_none_or(|answer| answer != StepRule::OK);
+        if let Some(check) = rule.checks.iter().find(fails) {
+            let words = policy.checks.get(check).map_or((check.as_str(), check.as_str()), Point::pair);
+            return Err(no(RefusalCode::CheckFailed).with_words("action", title).with_words("check", words));
+        }
+        if rule.signature && !p.signature.as_ref().is_some_and(crate::fact::kinds::Signature::is_drawn) {
+            return Err(no(RefusalCode::SignatureMissing).with_words("action", title));
         }
         Ok(())
     }
@@ -454,32 +558,17 @@ impl<'a> Act<'a> {
     }
 }
 
+const CONDUCT: Pair<'static> = ("查看奖惩记录", "see a conduct record");
 const PAUSE: Pair<'static> = ("暂停计时", "stop the clock");
 
-const fn kind_of(subject: Subject) -> DocKind {
+/// The kind of document that a flow's subject stands in.
+pub const fn kind_of(subject: Subject) -> DocKind {
     match subject {
         Subject::Order => DocKind::Order,
         Subject::Ticket => DocKind::Ticket,
+        Subject::Matter => DocKind::Matter,
+        Subject::Conduct => DocKind::Conduct,
     }
-}
-
-/// Whether a step record has the evidence, values and signature that the policy asks for.
-fn complete(rule: &StepRule, p: &Step, title: Pair<'_>) -> Verdict {
-    let kinds: BTreeSet<_> = p.evidence.iter().filter(|e| e.is_substantial()).map(|e| e.kind).collect();
-    if let Some(missing) = rule.evidence.iter().find(|kind| !kinds.contains(kind)) {
-        let word = evidence_word(*missing);
-        return Err(no(RefusalCode::EvidenceMissing)
-            .with_words("action", title)
-            .with_words("evidence", word));
-    }
-    let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
-    if let Some(field) = rule.values.iter().find(empty) {
-        return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
-    }
-    if rule.signature && !p.signature.as_ref().is_some_and(crate::fact::kinds::Signature::is_drawn) {
-        return Err(no(RefusalCode::SignatureMissing).with_words("action", title));
-    }
-    Ok(())
 }
 
 fn evidence_word(kind: crate::policy::model::EvidenceKind) -> Pair<'static> {

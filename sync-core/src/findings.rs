@@ -4,8 +4,9 @@ use std::str::FromStr as _;
 
 use crate::directory::Rules;
 use crate::document::Document;
+use crate::document::history::Entry;
 use crate::domain::fields::{Map, Value};
-use crate::fact::kinds::Outcome;
+use crate::fact::kinds::{Outcome, Payload};
 use crate::fold::State;
 use crate::ids::Name;
 use crate::policy::judge::{Case, Event, Finding, judge};
@@ -20,30 +21,16 @@ pub fn case_of(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<Case>
     let material = |(key, value): (&String, &Value)| {
         key.ends_with(".material").then(|| value.as_text()?.parse().ok()).flatten()
     };
-    let happened = state.steps.iter().filter(|s| matches!(s.what.outcome, Outcome::Done | Outcome::Partial));
-    let event = |s: &crate::fold::Saying<crate::fact::kinds::Step>| Event {
-        fact: s.said.fact,
-        step: s.what.step.clone(),
-        at: s.said.at,
-        by: s.said.by,
-        items: match u32::try_from(s.what.items.len()) {
-            Ok(0) => all_items,
-            Ok(count) => count,
-            Err(_) => u32::MAX,
-        },
-    };
-    let opening = state.opened.as_ref().map(|opened| Event {
-        fact: opened.said.fact,
-        step: Name::from_str("opened").expect("a name of lower-case letters"),
-        at: opened.said.at,
-        by: opened.said.by,
-        items: all_items,
-    });
     let flow = state.flow(rules);
     let closes = |id: &Name| flow.and_then(|f| f.step(id.as_str())).is_some_and(|step| step.closes);
     let closed = state.steps.iter().find(|s| s.what.outcome == Outcome::Done && closes(&s.what.step));
     let cancelled = state.cancelled.as_ref().filter(|_| state.is_cancelled());
     let ended = cancelled.map(|c| c.said.at.best().0).or_else(|| closed.map(|s| s.said.at.best().0));
+    // Of two openings made apart the first leads, and the other is none.
+    let leads = |entry: &Entry| {
+        !matches!(entry.fact.payload, Payload::Opened(_))
+            || state.opened.as_ref().is_some_and(|o| o.said.fact == entry.fact.id)
+    };
     Some(Case {
         flow: state.flow_name()?.clone(),
         opened_ms: state.opened_ms()?,
@@ -56,8 +43,27 @@ pub fn case_of(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<Case>
             .iter()
             .map(|(p, end)| (p.said.at.best().0, end.map(|e| e.at.best().0)))
             .collect(),
-        events: opening.into_iter().chain(happened.map(event)).collect(),
+        events: state.log.iter().filter(|e| leads(e)).filter_map(|e| event(e, all_items)).collect(),
     })
+}
+
+/// What a fact is to the rules; nothing where they do not speak of its kind.
+fn event(entry: &Entry, all_items: u32) -> Option<Event> {
+    let fact = &entry.fact;
+    let happening = |name: &str| Some((Name::from_str(name).expect("a name of lower-case letters"), 0));
+    let (step, items) = match &fact.payload {
+        Payload::Step(p) if matches!(p.outcome, Outcome::Done | Outcome::Partial) => {
+            Some((p.step.clone(), p.items.len()))
+        }
+        Payload::Opened(_) => happening("opened"),
+        Payload::Contact(_) => happening("contact"),
+        Payload::Exception(_) => happening("exception"),
+        Payload::Resolved(_) => happening("resolved"),
+        Payload::Escalated(_) => happening("escalated"),
+        _ => None,
+    }?;
+    let items = if items == 0 { all_items } else { u32::try_from(items).unwrap_or(u32::MAX) };
+    Some(Event { fact: fact.id, step, at: fact.stamp, by: fact.author, items })
 }
 
 /// What the rules find about an order or ticket at a moment.

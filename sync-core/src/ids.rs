@@ -160,12 +160,34 @@ pub enum DocKind {
     TicketMoney = 4,
     /// A customer file (客户档案).
     Customer = 5,
+    /// Anything else that is followed (事项): a visit, customer material in custody, a proposal.
+    Matter = 6,
+    /// A reward or penalty of a person (奖惩记录).
+    Conduct = 7,
+    /// The parts of a warehouse (备件库存).
+    Stock = 8,
+    /// What a person has read of their notices; one per person.
+    Inbox = 9,
 }
 
 impl DocKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Directory, Self::Order, Self::OrderMoney, Self::Ticket, Self::TicketMoney, Self::Customer];
+    pub const ALL: [Self; 10] = [
+        Self::Directory,
+        Self::Order,
+        Self::OrderMoney,
+        Self::Ticket,
+        Self::TicketMoney,
+        Self::Customer,
+        Self::Matter,
+        Self::Conduct,
+        Self::Stock,
+        Self::Inbox,
+    ];
+
+    /// The kinds that people name by a number of their own.
+    pub const NUMBERED: [Self; 6] =
+        [Self::Order, Self::Ticket, Self::Customer, Self::Matter, Self::Conduct, Self::Stock];
 
     /// The kind's name in ids and APIs.
     pub const fn name(self) -> &'static str {
@@ -176,7 +198,19 @@ impl DocKind {
             Self::Ticket => "ticket",
             Self::TicketMoney => "ticket-money",
             Self::Customer => "customer",
+            Self::Matter => "matter",
+            Self::Conduct => "conduct",
+            Self::Stock => "stock",
+            Self::Inbox => "inbox",
         }
+    }
+    /// Whether a document of this kind begins with an opening, which says whose it is.
+    pub const fn is_opened(self) -> bool {
+        !self.is_money() && !matches!(self, Self::Directory)
+    }
+    /// Whether documents of this kind follow a flow of the policy.
+    pub const fn has_flow(self) -> bool {
+        matches!(self, Self::Order | Self::Ticket | Self::Matter | Self::Conduct)
     }
     /// Whether documents of this kind hold prices and payments.
     pub const fn is_money(self) -> bool {
@@ -219,6 +253,10 @@ impl DocId {
     /// The document of this kind with this number (订单号, 售后单号): made apart, it is still one document.
     pub fn numbered(company: CompanyId, kind: DocKind, number: &str) -> Self {
         Self::new(kind, derived(company, kind.subject().name(), number))
+    }
+    /// A person's inbox.
+    pub fn inbox(company: CompanyId, person: PersonId) -> Self {
+        Self::numbered(company, DocKind::Inbox, &person.to_string())
     }
     /// The kind.
     pub const fn kind(self) -> DocKind {

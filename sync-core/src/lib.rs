@@ -18,6 +18,7 @@ pub mod document;
 pub mod directory;
 pub mod fold;
 pub mod findings;
+pub mod notice;
 pub mod authority;
 pub mod admission;
 pub mod command;

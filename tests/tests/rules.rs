@@ -119,12 +119,13 @@ fn a_tickets_clock_stands_still_while_it_is_paused_and_only_who_answers_for_it_m
     let mut world = shop();
     world.join("S01", "crew", None);
     world.heal();
-    world.office(Command::OpenTicket {
-        kind: "repair".parse().unwrap(),
+    world.office(Command::OpenCase {
+        flow: "repair".parse().unwrap(),
         number: "T1".into(),
         store: Some(StoreId::named(world.company(), "城东店")),
         urgency: None,
         order: None,
+        about: None,
         channel: None,
         fields: fields(&[("customer", "何女士")]),
     });

@@ -296,7 +296,7 @@ impl Shop {
         self.at("2026-12-04T10:00")?;
         self.sync(&["F01"])?;
         let ticket = [
-            "open-ticket",
+            "open-case",
             "repair",
             "R-1",
             "customer=罗女士",

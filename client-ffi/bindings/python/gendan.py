@@ -539,15 +539,21 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_attach() != 45603:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_become_order() != 62522:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_cancel() != 59090:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_client_ffi_checksum_method_fieldclient_case() != 61143:
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_case() != 50997:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_check() != 29266:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_clear() != 63139:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_conduct() != 44870:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_contact() != 42842:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_count_in() != 62216:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_customers() != 17603:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -561,19 +567,27 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_held() != 44190:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_mark_read() != 6290:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_matters() != 62961:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_myself() != 29961:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_note() != 63056:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_notices() != 4492:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_open_case() != 25531:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_open_customer() != 16179:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_open_order() != 31592:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_client_ffi_checksum_method_fieldclient_open_ticket() != 54060:
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_open_stock() != 58553:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_orders() != 9350:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_client_ffi_checksum_method_fieldclient_part() != 54263:
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_part() != 35775:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_pause() != 46418:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -592,6 +606,8 @@ def _uniffi_check_api_checksums(lib):
     if lib.uniffi_client_ffi_checksum_method_fieldclient_settle() != 14750:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_step() != 43547:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_stocks() != 47956:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_stores() != 5557:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -677,6 +693,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_assign.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_attach.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_attach.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_become_order.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_become_order.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_cancel.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_cancel.restype = ctypes.c_uint16
@@ -689,9 +708,15 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_check.restype = ctypes.
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_clear.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_clear.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_conduct.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_conduct.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_contact.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_contact.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_count_in.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_count_in.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_customers.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_customers.restype = ctypes.c_uint16
@@ -710,21 +735,33 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo.restype = c
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_held.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_held.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_mark_read.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_mark_read.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_matters.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_matters.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_myself.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_myself.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_note.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_note.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_notices.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_notices.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_case.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_case.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_customer.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_customer.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_order.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_order.restype = ctypes.c_uint16
-_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_ticket.argtypes = (
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_stock.argtypes = (
 )
-_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_ticket.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_open_stock.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_orders.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_orders.restype = ctypes.c_uint16
@@ -758,6 +795,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_settle.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_step.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_step.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stocks.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stocks.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stores.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stores.restype = ctypes.c_uint16
@@ -856,6 +896,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_attach.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_attach.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_become_order.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_become_order.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_cancel.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -885,6 +932,11 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_clear.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_clear.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_conduct.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_conduct.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_contact.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -894,6 +946,15 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_contact.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_contact.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_count_in.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.c_uint32,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_count_in.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_customers.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -934,6 +995,17 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_held.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_held.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_mark_read.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_mark_read.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_matters.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_matters.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_myself.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -946,6 +1018,17 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_note.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_note.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_notices.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_notices.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_case.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_case.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_customer.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -960,12 +1043,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_order.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_order.restype = _UniffiRustBuffer
-_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_ticket.argtypes = (
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_stock.argtypes = (
     ctypes.c_uint64,
+    _UniffiRustBuffer,
     _UniffiRustBuffer,
     ctypes.POINTER(_UniffiRustCallStatus),
 )
-_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_ticket.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_stock.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_orders.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -977,6 +1061,7 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_part.argtypes = (
     _UniffiRustBuffer,
     ctypes.c_uint32,
     ctypes.c_int8,
+    _UniffiRustBuffer,
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_part.restype = _UniffiRustBuffer
@@ -1047,6 +1132,11 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_step.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_step.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stocks.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stocks.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stores.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -2801,6 +2891,124 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.write(value.paused, buf)
         _UniffiFfiConverterSequenceString.write(value.heads, buf)
 
+class _UniffiFfiConverterOptionalString(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        if value is not None:
+            _UniffiFfiConverterString.check_lower(value)
+
+    @classmethod
+    def write(cls, value, buf):
+        if value is None:
+            buf.write_u8(0)
+            return
+
+        buf.write_u8(1)
+        _UniffiFfiConverterString.write(value, buf)
+
+    @classmethod
+    def read(cls, buf):
+        flag = buf.read_u8()
+        if flag == 0:
+            return None
+        elif flag == 1:
+            return _UniffiFfiConverterString.read(buf)
+        else:
+            raise InternalError("Unexpected flag byte for optional type")
+
+@dataclass
+class CaseWish:
+    """
+    A ticket, matter, record about a person or opportunity to open.
+"""
+    def __init__(self, *, flow:str, number:str, store:typing.Optional[str] = _DEFAULT, urgency:typing.Optional[str] = _DEFAULT, order:typing.Optional[str] = _DEFAULT, about:typing.Optional[str] = _DEFAULT, channel:typing.Optional[str] = _DEFAULT, fields:dict[str, str] = _DEFAULT):
+        self.flow = flow
+        self.number = number
+        if store is _DEFAULT:
+            self.store = None
+        else:
+            self.store = store
+        if urgency is _DEFAULT:
+            self.urgency = None
+        else:
+            self.urgency = urgency
+        if order is _DEFAULT:
+            self.order = None
+        else:
+            self.order = order
+        if about is _DEFAULT:
+            self.about = None
+        else:
+            self.about = about
+        if channel is _DEFAULT:
+            self.channel = None
+        else:
+            self.channel = channel
+        if fields is _DEFAULT:
+            self.fields = {}
+        else:
+            self.fields = fields
+        
+        
+
+    
+    def __str__(self):
+        return "CaseWish(flow={}, number={}, store={}, urgency={}, order={}, about={}, channel={}, fields={})".format(self.flow, self.number, self.store, self.urgency, self.order, self.about, self.channel, self.fields)
+    def __eq__(self, other):
+        if self.flow != other.flow:
+            return False
+        if self.number != other.number:
+            return False
+        if self.store != other.store:
+            return False
+        if self.urgency != other.urgency:
+            return False
+        if self.order != other.order:
+            return False
+        if self.about != other.about:
+            return False
+        if self.channel != other.channel:
+            return False
+        if self.fields != other.fields:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeCaseWish(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return CaseWish(
+            flow=_UniffiFfiConverterString.read(buf),
+            number=_UniffiFfiConverterString.read(buf),
+            store=_UniffiFfiConverterOptionalString.read(buf),
+            urgency=_UniffiFfiConverterOptionalString.read(buf),
+            order=_UniffiFfiConverterOptionalString.read(buf),
+            about=_UniffiFfiConverterOptionalString.read(buf),
+            channel=_UniffiFfiConverterOptionalString.read(buf),
+            fields=_UniffiFfiConverterMapStringString.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.flow)
+        _UniffiFfiConverterString.check_lower(value.number)
+        _UniffiFfiConverterOptionalString.check_lower(value.store)
+        _UniffiFfiConverterOptionalString.check_lower(value.urgency)
+        _UniffiFfiConverterOptionalString.check_lower(value.order)
+        _UniffiFfiConverterOptionalString.check_lower(value.about)
+        _UniffiFfiConverterOptionalString.check_lower(value.channel)
+        _UniffiFfiConverterMapStringString.check_lower(value.fields)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.flow, buf)
+        _UniffiFfiConverterString.write(value.number, buf)
+        _UniffiFfiConverterOptionalString.write(value.store, buf)
+        _UniffiFfiConverterOptionalString.write(value.urgency, buf)
+        _UniffiFfiConverterOptionalString.write(value.order, buf)
+        _UniffiFfiConverterOptionalString.write(value.about, buf)
+        _UniffiFfiConverterOptionalString.write(value.channel, buf)
+        _UniffiFfiConverterMapStringString.write(value.fields, buf)
+
 @dataclass
 class Done:
     """
@@ -2911,37 +3119,12 @@ class _UniffiFfiConverterTypeProof(_UniffiConverterRustBuffer):
 
 
 
-class _UniffiFfiConverterOptionalString(_UniffiConverterRustBuffer):
-    @classmethod
-    def check_lower(cls, value):
-        if value is not None:
-            _UniffiFfiConverterString.check_lower(value)
-
-    @classmethod
-    def write(cls, value, buf):
-        if value is None:
-            buf.write_u8(0)
-            return
-
-        buf.write_u8(1)
-        _UniffiFfiConverterString.write(value, buf)
-
-    @classmethod
-    def read(cls, buf):
-        flag = buf.read_u8()
-        if flag == 0:
-            return None
-        elif flag == 1:
-            return _UniffiFfiConverterString.read(buf)
-        else:
-            raise InternalError("Unexpected flag byte for optional type")
-
 @dataclass
 class EvidenceWish:
     """
     A piece of evidence: words in place, or a photo or file that [`crate::FieldClient::attach`] took.
 """
-    def __init__(self, *, proof:Proof, text:typing.Optional[str] = _DEFAULT, blob:typing.Optional[str] = _DEFAULT, media:typing.Optional[str] = _DEFAULT):
+    def __init__(self, *, proof:Proof, text:typing.Optional[str] = _DEFAULT, blob:typing.Optional[str] = _DEFAULT, media:typing.Optional[str] = _DEFAULT, document:typing.Optional[str] = _DEFAULT):
         self.proof = proof
         if text is _DEFAULT:
             self.text = None
@@ -2955,12 +3138,16 @@ class EvidenceWish:
             self.media = None
         else:
             self.media = media
+        if document is _DEFAULT:
+            self.document = None
+        else:
+            self.document = document
         
         
 
     
     def __str__(self):
-        return "EvidenceWish(proof={}, text={}, blob={}, media={})".format(self.proof, self.text, self.blob, self.media)
+        return "EvidenceWish(proof={}, text={}, blob={}, media={}, document={})".format(self.proof, self.text, self.blob, self.media, self.document)
     def __eq__(self, other):
         if self.proof != other.proof:
             return False
@@ -2969,6 +3156,8 @@ class EvidenceWish:
         if self.blob != other.blob:
             return False
         if self.media != other.media:
+            return False
+        if self.document != other.document:
             return False
         return True
 
@@ -2980,6 +3169,7 @@ class _UniffiFfiConverterTypeEvidenceWish(_UniffiConverterRustBuffer):
             text=_UniffiFfiConverterOptionalString.read(buf),
             blob=_UniffiFfiConverterOptionalString.read(buf),
             media=_UniffiFfiConverterOptionalString.read(buf),
+            document=_UniffiFfiConverterOptionalString.read(buf),
         )
 
     @staticmethod
@@ -2988,6 +3178,7 @@ class _UniffiFfiConverterTypeEvidenceWish(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalString.check_lower(value.text)
         _UniffiFfiConverterOptionalString.check_lower(value.blob)
         _UniffiFfiConverterOptionalString.check_lower(value.media)
+        _UniffiFfiConverterOptionalString.check_lower(value.document)
 
     @staticmethod
     def write(value, buf):
@@ -2995,6 +3186,7 @@ class _UniffiFfiConverterTypeEvidenceWish(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalString.write(value.text, buf)
         _UniffiFfiConverterOptionalString.write(value.blob, buf)
         _UniffiFfiConverterOptionalString.write(value.media, buf)
+        _UniffiFfiConverterOptionalString.write(value.document, buf)
 
 @dataclass
 class HeldLine:
@@ -3422,6 +3614,99 @@ class _UniffiFfiConverterTypeMyself(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.write(value.device, buf)
         _UniffiFfiConverterString.write(value.relay, buf)
 
+@dataclass
+class NoticeLine:
+    """
+    One thing that a person should hear.
+"""
+    def __init__(self, *, id:str, kind:str, title:str, title_en:str, doc:str, number:str, at_ms:int, due_ms:typing.Optional[int], words:str, words_en:str, read:bool):
+        self.id = id
+        self.kind = kind
+        self.title = title
+        self.title_en = title_en
+        self.doc = doc
+        self.number = number
+        self.at_ms = at_ms
+        self.due_ms = due_ms
+        self.words = words
+        self.words_en = words_en
+        self.read = read
+        
+        
+
+    
+    def __str__(self):
+        return "NoticeLine(id={}, kind={}, title={}, title_en={}, doc={}, number={}, at_ms={}, due_ms={}, words={}, words_en={}, read={})".format(self.id, self.kind, self.title, self.title_en, self.doc, self.number, self.at_ms, self.due_ms, self.words, self.words_en, self.read)
+    def __eq__(self, other):
+        if self.id != other.id:
+            return False
+        if self.kind != other.kind:
+            return False
+        if self.title != other.title:
+            return False
+        if self.title_en != other.title_en:
+            return False
+        if self.doc != other.doc:
+            return False
+        if self.number != other.number:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        if self.due_ms != other.due_ms:
+            return False
+        if self.words != other.words:
+            return False
+        if self.words_en != other.words_en:
+            return False
+        if self.read != other.read:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeNoticeLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return NoticeLine(
+            id=_UniffiFfiConverterString.read(buf),
+            kind=_UniffiFfiConverterString.read(buf),
+            title=_UniffiFfiConverterString.read(buf),
+            title_en=_UniffiFfiConverterString.read(buf),
+            doc=_UniffiFfiConverterString.read(buf),
+            number=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+            due_ms=_UniffiFfiConverterOptionalInt64.read(buf),
+            words=_UniffiFfiConverterString.read(buf),
+            words_en=_UniffiFfiConverterString.read(buf),
+            read=_UniffiFfiConverterBoolean.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.id)
+        _UniffiFfiConverterString.check_lower(value.kind)
+        _UniffiFfiConverterString.check_lower(value.title)
+        _UniffiFfiConverterString.check_lower(value.title_en)
+        _UniffiFfiConverterString.check_lower(value.doc)
+        _UniffiFfiConverterString.check_lower(value.number)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+        _UniffiFfiConverterOptionalInt64.check_lower(value.due_ms)
+        _UniffiFfiConverterString.check_lower(value.words)
+        _UniffiFfiConverterString.check_lower(value.words_en)
+        _UniffiFfiConverterBoolean.check_lower(value.read)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.id, buf)
+        _UniffiFfiConverterString.write(value.kind, buf)
+        _UniffiFfiConverterString.write(value.title, buf)
+        _UniffiFfiConverterString.write(value.title_en, buf)
+        _UniffiFfiConverterString.write(value.doc, buf)
+        _UniffiFfiConverterString.write(value.number, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+        _UniffiFfiConverterOptionalInt64.write(value.due_ms, buf)
+        _UniffiFfiConverterString.write(value.words, buf)
+        _UniffiFfiConverterString.write(value.words_en, buf)
+        _UniffiFfiConverterBoolean.write(value.read, buf)
+
 class _UniffiFfiConverterSequenceTypeItemWish(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, value):
@@ -3522,6 +3807,45 @@ class _UniffiFfiConverterTypeOrderWish(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeItemWish.write(value.items, buf)
         _UniffiFfiConverterOptionalInt64.write(value.taken_ms, buf)
         _UniffiFfiConverterOptionalString.write(value.channel, buf)
+
+@dataclass
+class PartLine:
+    """
+    How many of a part are in a stock.
+"""
+    def __init__(self, *, sku:str, count:int):
+        self.sku = sku
+        self.count = count
+        
+        
+
+    
+    def __str__(self):
+        return "PartLine(sku={}, count={})".format(self.sku, self.count)
+    def __eq__(self, other):
+        if self.sku != other.sku:
+            return False
+        if self.count != other.count:
+            return False
+        return True
+
+class _UniffiFfiConverterTypePartLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return PartLine(
+            sku=_UniffiFfiConverterString.read(buf),
+            count=_UniffiFfiConverterInt64.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.sku)
+        _UniffiFfiConverterInt64.check_lower(value.count)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.sku, buf)
+        _UniffiFfiConverterInt64.write(value.count, buf)
 
 @dataclass
 class PersonLine:
@@ -4022,6 +4346,68 @@ class _UniffiFfiConverterTypeStepWish(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalTypeSignatureWish.write(value.signature, buf)
         _UniffiFfiConverterOptionalString.write(value.note, buf)
 
+class _UniffiFfiConverterSequenceTypePartLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypePartLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypePartLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypePartLine.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class Stock:
+    """
+    A stock of parts.
+"""
+    def __init__(self, *, number:str, parts:typing.List[PartLine]):
+        self.number = number
+        self.parts = parts
+        
+        
+
+    
+    def __str__(self):
+        return "Stock(number={}, parts={})".format(self.number, self.parts)
+    def __eq__(self, other):
+        if self.number != other.number:
+            return False
+        if self.parts != other.parts:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeStock(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return Stock(
+            number=_UniffiFfiConverterString.read(buf),
+            parts=_UniffiFfiConverterSequenceTypePartLine.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.number)
+        _UniffiFfiConverterSequenceTypePartLine.check_lower(value.parts)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.number, buf)
+        _UniffiFfiConverterSequenceTypePartLine.write(value.parts, buf)
+
 @dataclass
 class StoreLine:
     """
@@ -4060,90 +4446,6 @@ class _UniffiFfiConverterTypeStoreLine(_UniffiConverterRustBuffer):
     def write(value, buf):
         _UniffiFfiConverterString.write(value.id, buf)
         _UniffiFfiConverterString.write(value.name, buf)
-
-@dataclass
-class TicketWish:
-    """
-    An after-sales ticket to open.
-"""
-    def __init__(self, *, kind:str, number:str, store:typing.Optional[str] = _DEFAULT, urgency:typing.Optional[str] = _DEFAULT, order:typing.Optional[str] = _DEFAULT, channel:typing.Optional[str] = _DEFAULT, fields:dict[str, str] = _DEFAULT):
-        self.kind = kind
-        self.number = number
-        if store is _DEFAULT:
-            self.store = None
-        else:
-            self.store = store
-        if urgency is _DEFAULT:
-            self.urgency = None
-        else:
-            self.urgency = urgency
-        if order is _DEFAULT:
-            self.order = None
-        else:
-            self.order = order
-        if channel is _DEFAULT:
-            self.channel = None
-        else:
-            self.channel = channel
-        if fields is _DEFAULT:
-            self.fields = {}
-        else:
-            self.fields = fields
-        
-        
-
-    
-    def __str__(self):
-        return "TicketWish(kind={}, number={}, store={}, urgency={}, order={}, channel={}, fields={})".format(self.kind, self.number, self.store, self.urgency, self.order, self.channel, self.fields)
-    def __eq__(self, other):
-        if self.kind != other.kind:
-            return False
-        if self.number != other.number:
-            return False
-        if self.store != other.store:
-            return False
-        if self.urgency != other.urgency:
-            return False
-        if self.order != other.order:
-            return False
-        if self.channel != other.channel:
-            return False
-        if self.fields != other.fields:
-            return False
-        return True
-
-class _UniffiFfiConverterTypeTicketWish(_UniffiConverterRustBuffer):
-    @staticmethod
-    def read(buf):
-        return TicketWish(
-            kind=_UniffiFfiConverterString.read(buf),
-            number=_UniffiFfiConverterString.read(buf),
-            store=_UniffiFfiConverterOptionalString.read(buf),
-            urgency=_UniffiFfiConverterOptionalString.read(buf),
-            order=_UniffiFfiConverterOptionalString.read(buf),
-            channel=_UniffiFfiConverterOptionalString.read(buf),
-            fields=_UniffiFfiConverterMapStringString.read(buf),
-        )
-
-    @staticmethod
-    def check_lower(value):
-        _UniffiFfiConverterString.check_lower(value.kind)
-        _UniffiFfiConverterString.check_lower(value.number)
-        _UniffiFfiConverterOptionalString.check_lower(value.store)
-        _UniffiFfiConverterOptionalString.check_lower(value.urgency)
-        _UniffiFfiConverterOptionalString.check_lower(value.order)
-        _UniffiFfiConverterOptionalString.check_lower(value.channel)
-        _UniffiFfiConverterMapStringString.check_lower(value.fields)
-
-    @staticmethod
-    def write(value, buf):
-        _UniffiFfiConverterString.write(value.kind, buf)
-        _UniffiFfiConverterString.write(value.number, buf)
-        _UniffiFfiConverterOptionalString.write(value.store, buf)
-        _UniffiFfiConverterOptionalString.write(value.urgency, buf)
-        _UniffiFfiConverterOptionalString.write(value.order, buf)
-        _UniffiFfiConverterOptionalString.write(value.channel, buf)
-        _UniffiFfiConverterMapStringString.write(value.fields, buf)
 
 
 
@@ -4955,6 +5257,29 @@ class _UniffiFfiConverterSequenceTypeHeldLine(_UniffiConverterRustBuffer):
             _UniffiFfiConverterTypeHeldLine.read(buf) for i in range(count)
         ]
 
+class _UniffiFfiConverterSequenceTypeNoticeLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeNoticeLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeNoticeLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeNoticeLine.read(buf) for i in range(count)
+        ]
+
 class _UniffiFfiConverterSequenceTypePersonLine(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, value):
@@ -4999,6 +5324,29 @@ class _UniffiFfiConverterSequenceTypePhotoLine(_UniffiConverterRustBuffer):
 
         return [
             _UniffiFfiConverterTypePhotoLine.read(buf) for i in range(count)
+        ]
+
+class _UniffiFfiConverterSequenceTypeStock(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeStock.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeStock.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeStock.read(buf) for i in range(count)
         ]
 
 class _UniffiFfiConverterSequenceTypeStoreLine(_UniffiConverterRustBuffer):
@@ -5196,6 +5544,11 @@ class FieldClientProtocol(typing.Protocol):
         Keeps a photo or file until the relay has it; gives its hash, for evidence of this document.
 """
         raise NotImplementedError
+    def become_order(self, doc: str,number: str) -> Done:
+        """
+        Lets an opportunity become an order of this number, with its content.
+"""
+        raise NotImplementedError
     def cancel(self, doc: str,reason: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Calls it off.
@@ -5203,7 +5556,7 @@ class FieldClientProtocol(typing.Protocol):
         raise NotImplementedError
     def case(self, doc: str) -> Case:
         """
-        An order or ticket, whole.
+        An order, ticket, matter or record, whole.
 """
         raise NotImplementedError
     async def check(self, limit_ms: typing.Optional[int]) -> Agreement:
@@ -5216,9 +5569,19 @@ class FieldClientProtocol(typing.Protocol):
         Records that it is paid in full, or guaranteed; an amount is kept in the money facet.
 """
         raise NotImplementedError
+    def conduct(self, ) -> typing.List[Line]:
+        """
+        Conduct records (奖惩记录) by number, as far as this person may see them.
+"""
+        raise NotImplementedError
     def contact(self, doc: str,channel: str,words: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Records a contact with the customer.
+"""
+        raise NotImplementedError
+    def count_in(self, stock: str,sku: str,quantity: int,note: typing.Optional[str]) -> Done:
+        """
+        Counts parts into a stock.
 """
         raise NotImplementedError
     def customers(self, ) -> typing.List[Line]:
@@ -5254,6 +5617,16 @@ class FieldClientProtocol(typing.Protocol):
         What the relay holds back, oldest first.
 """
         raise NotImplementedError
+    def mark_read(self, notices: typing.List[str]) -> Done:
+        """
+        Notes that notices were read, by their ids.
+"""
+        raise NotImplementedError
+    def matters(self, ) -> typing.List[Line]:
+        """
+        Matters (事项) by number: visits, material in custody, proposals.
+"""
+        raise NotImplementedError
     def myself(self, ) -> Myself:
         """
         Who works with this device.
@@ -5262,6 +5635,16 @@ class FieldClientProtocol(typing.Protocol):
     def note(self, doc: str,text: str) -> Done:
         """
         Adds a remark.
+"""
+        raise NotImplementedError
+    def notices(self, ) -> typing.List[NoticeLine]:
+        """
+        What this person should hear, newest first.
+"""
+        raise NotImplementedError
+    def open_case(self, case: CaseWish) -> Done:
+        """
+        Opens a ticket, a matter, a record about a person or an opportunity.
 """
         raise NotImplementedError
     def open_customer(self, number: str,store: typing.Optional[str],fields: dict[str, str]) -> Done:
@@ -5274,9 +5657,9 @@ class FieldClientProtocol(typing.Protocol):
         Takes an order in.
 """
         raise NotImplementedError
-    def open_ticket(self, ticket: TicketWish) -> Done:
+    def open_stock(self, number: str,store: typing.Optional[str]) -> Done:
         """
-        Takes an after-sales request in.
+        Opens a stock of parts.
 """
         raise NotImplementedError
     def orders(self, ) -> typing.List[Line]:
@@ -5284,9 +5667,9 @@ class FieldClientProtocol(typing.Protocol):
         Orders by number.
 """
         raise NotImplementedError
-    def part(self, doc: str,sku: str,quantity: int,used: bool) -> Done:
+    def part(self, doc: str,sku: str,quantity: int,used: bool,stock: typing.Optional[str]) -> Done:
         """
-        Records a part: how many, used or (else) needed.
+        Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
 """
         raise NotImplementedError
     def pause(self, doc: str,reason: str) -> Done:
@@ -5332,6 +5715,11 @@ class FieldClientProtocol(typing.Protocol):
     def step(self, doc: str,step: StepWish) -> Done:
         """
         Records a step.
+"""
+        raise NotImplementedError
+    def stocks(self, ) -> typing.List[Stock]:
+        """
+        Stocks of parts, each with what is there.
 """
         raise NotImplementedError
     def stores(self, ) -> typing.List[StoreLine]:
@@ -5605,6 +5993,27 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def become_order(self, doc: str,number: str) -> Done:
+        """
+        Lets an opportunity become an order of this number, with its content.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+
+        _UniffiFfiConverterString.check_lower(number)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+            _UniffiFfiConverterString.lower(number),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_become_order,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def cancel(self, doc: str,reason: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Calls it off.
@@ -5631,7 +6040,7 @@ class FieldClient(FieldClientProtocol):
         return _uniffi_lift_return(_uniffi_ffi_result)
     def case(self, doc: str) -> Case:
         """
-        An order or ticket, whole.
+        An order, ticket, matter or record, whole.
 """
         
         _UniffiFfiConverterString.check_lower(doc)
@@ -5697,6 +6106,21 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def conduct(self, ) -> typing.List[Line]:
+        """
+        Conduct records (奖惩记录) by number, as far as this person may see them.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_conduct,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def contact(self, doc: str,channel: str,words: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Records a contact with the customer.
@@ -5721,6 +6145,33 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_contact,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def count_in(self, stock: str,sku: str,quantity: int,note: typing.Optional[str]) -> Done:
+        """
+        Counts parts into a stock.
+"""
+        
+        _UniffiFfiConverterString.check_lower(stock)
+
+        _UniffiFfiConverterString.check_lower(sku)
+
+        _UniffiFfiConverterUInt32.check_lower(quantity)
+
+        _UniffiFfiConverterOptionalString.check_lower(note)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(stock),
+            _UniffiFfiConverterString.lower(sku),
+            _UniffiFfiConverterUInt32.lower(quantity),
+            _UniffiFfiConverterOptionalString.lower(note),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_count_in,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -5852,6 +6303,39 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def mark_read(self, notices: typing.List[str]) -> Done:
+        """
+        Notes that notices were read, by their ids.
+"""
+        
+        _UniffiFfiConverterSequenceString.check_lower(notices)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterSequenceString.lower(notices),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_mark_read,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def matters(self, ) -> typing.List[Line]:
+        """
+        Matters (事项) by number: visits, material in custody, proposals.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_matters,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def myself(self, ) -> Myself:
         """
         Who works with this device.
@@ -5885,6 +6369,39 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_note,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def notices(self, ) -> typing.List[NoticeLine]:
+        """
+        What this person should hear, newest first.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeNoticeLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_notices,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def open_case(self, case: CaseWish) -> Done:
+        """
+        Opens a ticket, a matter, a record about a person or an opportunity.
+"""
+        
+        _UniffiFfiConverterTypeCaseWish.check_lower(case)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterTypeCaseWish.lower(case),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_case,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -5930,21 +6447,24 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
-    def open_ticket(self, ticket: TicketWish) -> Done:
+    def open_stock(self, number: str,store: typing.Optional[str]) -> Done:
         """
-        Takes an after-sales request in.
+        Opens a stock of parts.
 """
         
-        _UniffiFfiConverterTypeTicketWish.check_lower(ticket)
+        _UniffiFfiConverterString.check_lower(number)
+
+        _UniffiFfiConverterOptionalString.check_lower(store)
         _uniffi_lowered_args = (
             self._uniffi_clone_handle(),
-            _UniffiFfiConverterTypeTicketWish.lower(ticket),
+            _UniffiFfiConverterString.lower(number),
+            _UniffiFfiConverterOptionalString.lower(store),
         )
         _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
         _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
-            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_ticket,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_stock,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -5963,9 +6483,9 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
-    def part(self, doc: str,sku: str,quantity: int,used: bool) -> Done:
+    def part(self, doc: str,sku: str,quantity: int,used: bool,stock: typing.Optional[str]) -> Done:
         """
-        Records a part: how many, used or (else) needed.
+        Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
 """
         
         _UniffiFfiConverterString.check_lower(doc)
@@ -5975,12 +6495,15 @@ class FieldClient(FieldClientProtocol):
         _UniffiFfiConverterUInt32.check_lower(quantity)
 
         _UniffiFfiConverterBoolean.check_lower(used)
+
+        _UniffiFfiConverterOptionalString.check_lower(stock)
         _uniffi_lowered_args = (
             self._uniffi_clone_handle(),
             _UniffiFfiConverterString.lower(doc),
             _UniffiFfiConverterString.lower(sku),
             _UniffiFfiConverterUInt32.lower(quantity),
             _UniffiFfiConverterBoolean.lower(used),
+            _UniffiFfiConverterOptionalString.lower(stock),
         )
         _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
         _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
@@ -6188,6 +6711,21 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_step,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def stocks(self, ) -> typing.List[Stock]:
+        """
+        Stocks of parts, each with what is there.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeStock.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stocks,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -6800,6 +7338,7 @@ __all__ = [
     "ExceptionLine",
     "ContactLine",
     "Case",
+    "CaseWish",
     "Done",
     "EvidenceWish",
     "HeldLine",
@@ -6808,15 +7347,17 @@ __all__ = [
     "LineVisit",
     "Line",
     "Myself",
+    "NoticeLine",
     "OrderWish",
+    "PartLine",
     "PersonLine",
     "PhotoLine",
     "Point",
     "Stroke",
     "SignatureWish",
     "StepWish",
+    "Stock",
     "StoreLine",
-    "TicketWish",
     "Cancel",
     "CancelProtocol",
     "ListenerImpl",

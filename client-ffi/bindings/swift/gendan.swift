@@ -805,12 +805,17 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func attach(doc: String, media: String, bytes: Data) throws  -> String
     
     /**
+     * Lets an opportunity become an order of this number, with its content.
+     */
+    func becomeOrder(doc: String, number: String) throws  -> Done
+    
+    /**
      * Calls it off.
      */
     func cancel(doc: String, reason: String, proof: [EvidenceWish]) throws  -> Done
     
     /**
-     * An order or ticket, whole.
+     * An order, ticket, matter or record, whole.
      */
     func `case`(doc: String) throws  -> Case
     
@@ -825,9 +830,19 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func clear(doc: String, guarantee: Bool, amount: String?, method: String, proof: [EvidenceWish]) throws  -> Done
     
     /**
+     * Conduct records (奖惩记录) by number, as far as this person may see them.
+     */
+    func conduct() throws  -> [Line]
+    
+    /**
      * Records a contact with the customer.
      */
     func contact(doc: String, channel: String, words: String, proof: [EvidenceWish]) throws  -> Done
+    
+    /**
+     * Counts parts into a stock.
+     */
+    func countIn(stock: String, sku: String, quantity: UInt32, note: String?) throws  -> Done
     
     /**
      * Customer files by number.
@@ -863,6 +878,16 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func held() throws  -> [HeldLine]
     
     /**
+     * Notes that notices were read, by their ids.
+     */
+    func markRead(notices: [String]) throws  -> Done
+    
+    /**
+     * Matters (事项) by number: visits, material in custody, proposals.
+     */
+    func matters() throws  -> [Line]
+    
+    /**
      * Who works with this device.
      */
     func myself() throws  -> Myself
@@ -871,6 +896,16 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * Adds a remark.
      */
     func note(doc: String, text: String) throws  -> Done
+    
+    /**
+     * What this person should hear, newest first.
+     */
+    func notices() throws  -> [NoticeLine]
+    
+    /**
+     * Opens a ticket, a matter, a record about a person or an opportunity.
+     */
+    func openCase(`case`: CaseWish) throws  -> Done
     
     /**
      * Opens a customer file.
@@ -883,9 +918,9 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func openOrder(order: OrderWish) throws  -> Done
     
     /**
-     * Takes an after-sales request in.
+     * Opens a stock of parts.
      */
-    func openTicket(ticket: TicketWish) throws  -> Done
+    func openStock(number: String, store: String?) throws  -> Done
     
     /**
      * Orders by number.
@@ -893,9 +928,9 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func orders() throws  -> [Line]
     
     /**
-     * Records a part: how many, used or (else) needed.
+     * Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
      */
-    func part(doc: String, sku: String, quantity: UInt32, used: Bool) throws  -> Done
+    func part(doc: String, sku: String, quantity: UInt32, used: Bool, stock: String?) throws  -> Done
     
     /**
      * Stops a ticket's clock: what it waits for.
@@ -941,6 +976,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * Records a step.
      */
     func step(doc: String, step: StepWish) throws  -> Done
+    
+    /**
+     * Stocks of parts, each with what is there.
+     */
+    func stocks() throws  -> [Stock]
     
     /**
      * The company's stores.
@@ -1162,6 +1202,20 @@ open func attach(doc: String, media: String, bytes: Data)throws  -> String  {
 }
     
     /**
+     * Lets an opportunity become an order of this number, with its content.
+     */
+open func becomeOrder(doc: String, number: String)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_become_order(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(doc),
+        FfiConverterString.lower(number),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Calls it off.
      */
 open func cancel(doc: String, reason: String, proof: [EvidenceWish])throws  -> Done  {
@@ -1177,7 +1231,7 @@ open func cancel(doc: String, reason: String, proof: [EvidenceWish])throws  -> D
 }
     
     /**
-     * An order or ticket, whole.
+     * An order, ticket, matter or record, whole.
      */
 open func `case`(doc: String)throws  -> Case  {
     return try  FfiConverterTypeCase_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
@@ -1226,6 +1280,18 @@ open func clear(doc: String, guarantee: Bool, amount: String?, method: String, p
 }
     
     /**
+     * Conduct records (奖惩记录) by number, as far as this person may see them.
+     */
+open func conduct()throws  -> [Line]  {
+    return try  FfiConverterSequenceTypeLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_conduct(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Records a contact with the customer.
      */
 open func contact(doc: String, channel: String, words: String, proof: [EvidenceWish])throws  -> Done  {
@@ -1237,6 +1303,22 @@ open func contact(doc: String, channel: String, words: String, proof: [EvidenceW
         FfiConverterString.lower(channel),
         FfiConverterString.lower(words),
         FfiConverterSequenceTypeEvidenceWish.lower(proof),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Counts parts into a stock.
+     */
+open func countIn(stock: String, sku: String, quantity: UInt32, note: String?)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_count_in(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(stock),
+        FfiConverterString.lower(sku),
+        FfiConverterUInt32.lower(quantity),
+        FfiConverterOptionString.lower(note),uniffiCallStatus
     )
 })
 }
@@ -1331,6 +1413,31 @@ open func held()throws  -> [HeldLine]  {
 }
     
     /**
+     * Notes that notices were read, by their ids.
+     */
+open func markRead(notices: [String])throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_mark_read(
+            self.uniffiCloneHandle(),
+        FfiConverterSequenceString.lower(notices),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Matters (事项) by number: visits, material in custody, proposals.
+     */
+open func matters()throws  -> [Line]  {
+    return try  FfiConverterSequenceTypeLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_matters(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Who works with this device.
      */
 open func myself()throws  -> Myself  {
@@ -1352,6 +1459,31 @@ open func note(doc: String, text: String)throws  -> Done  {
             self.uniffiCloneHandle(),
         FfiConverterString.lower(doc),
         FfiConverterString.lower(text),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What this person should hear, newest first.
+     */
+open func notices()throws  -> [NoticeLine]  {
+    return try  FfiConverterSequenceTypeNoticeLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_notices(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Opens a ticket, a matter, a record about a person or an opportunity.
+     */
+open func openCase(`case`: CaseWish)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_open_case(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeCaseWish_lower(`case`),uniffiCallStatus
     )
 })
 }
@@ -1385,14 +1517,15 @@ open func openOrder(order: OrderWish)throws  -> Done  {
 }
     
     /**
-     * Takes an after-sales request in.
+     * Opens a stock of parts.
      */
-open func openTicket(ticket: TicketWish)throws  -> Done  {
+open func openStock(number: String, store: String?)throws  -> Done  {
     return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
         uniffiCallStatus in
-    uniffi_client_ffi_fn_method_fieldclient_open_ticket(
+    uniffi_client_ffi_fn_method_fieldclient_open_stock(
             self.uniffiCloneHandle(),
-        FfiConverterTypeTicketWish_lower(ticket),uniffiCallStatus
+        FfiConverterString.lower(number),
+        FfiConverterOptionString.lower(store),uniffiCallStatus
     )
 })
 }
@@ -1410,9 +1543,9 @@ open func orders()throws  -> [Line]  {
 }
     
     /**
-     * Records a part: how many, used or (else) needed.
+     * Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
      */
-open func part(doc: String, sku: String, quantity: UInt32, used: Bool)throws  -> Done  {
+open func part(doc: String, sku: String, quantity: UInt32, used: Bool, stock: String?)throws  -> Done  {
     return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
         uniffiCallStatus in
     uniffi_client_ffi_fn_method_fieldclient_part(
@@ -1420,7 +1553,8 @@ open func part(doc: String, sku: String, quantity: UInt32, used: Bool)throws  ->
         FfiConverterString.lower(doc),
         FfiConverterString.lower(sku),
         FfiConverterUInt32.lower(quantity),
-        FfiConverterBool.lower(used),uniffiCallStatus
+        FfiConverterBool.lower(used),
+        FfiConverterOptionString.lower(stock),uniffiCallStatus
     )
 })
 }
@@ -1551,6 +1685,18 @@ open func step(doc: String, step: StepWish)throws  -> Done  {
             self.uniffiCloneHandle(),
         FfiConverterString.lower(doc),
         FfiConverterTypeStepWish_lower(step),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Stocks of parts, each with what is there.
+     */
+open func stocks()throws  -> [Stock]  {
+    return try  FfiConverterSequenceTypeStock.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_stocks(
+            self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
 }
@@ -2771,6 +2917,135 @@ public func FfiConverterTypeCase_lower(_ value: Case) -> RustBuffer {
 
 
 /**
+ * A ticket, matter, record about a person or opportunity to open.
+ */
+public struct CaseWish: Equatable, Hashable {
+    /**
+     * The flow of the policy: `complaint`, `repair`, `custody`, …
+     */
+    public var flow: String
+    /**
+     * 售后单号.
+     */
+    public var number: String
+    /**
+     * 门店: its name or id.
+     */
+    public var store: String?
+    /**
+     * How urgent, a name of the policy.
+     */
+    public var urgency: String?
+    /**
+     * The order or ticket it is about: number or document id.
+     */
+    public var order: String?
+    /**
+     * The person it is about: staff number.
+     */
+    public var about: String?
+    /**
+     * How it came.
+     */
+    public var channel: String?
+    /**
+     * Fields by name: `customer`, `phone`, `fault`, …
+     */
+    public var fields: [String: String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The flow of the policy: `complaint`, `repair`, `custody`, …
+         */flow: String, 
+        /**
+         * 售后单号.
+         */number: String, 
+        /**
+         * 门店: its name or id.
+         */store: String? = nil, 
+        /**
+         * How urgent, a name of the policy.
+         */urgency: String? = nil, 
+        /**
+         * The order or ticket it is about: number or document id.
+         */order: String? = nil, 
+        /**
+         * The person it is about: staff number.
+         */about: String? = nil, 
+        /**
+         * How it came.
+         */channel: String? = nil, 
+        /**
+         * Fields by name: `customer`, `phone`, `fault`, …
+         */fields: [String: String] = [:]) {
+        self.flow = flow
+        self.number = number
+        self.store = store
+        self.urgency = urgency
+        self.order = order
+        self.about = about
+        self.channel = channel
+        self.fields = fields
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CaseWish: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeCaseWish: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CaseWish {
+        return
+            try CaseWish(
+                flow: FfiConverterString.read(from: &buf), 
+                number: FfiConverterString.read(from: &buf), 
+                store: FfiConverterOptionString.read(from: &buf), 
+                urgency: FfiConverterOptionString.read(from: &buf), 
+                order: FfiConverterOptionString.read(from: &buf), 
+                about: FfiConverterOptionString.read(from: &buf), 
+                channel: FfiConverterOptionString.read(from: &buf), 
+                fields: FfiConverterDictionaryStringString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CaseWish, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.flow, into: &buf)
+        FfiConverterString.write(value.number, into: &buf)
+        FfiConverterOptionString.write(value.store, into: &buf)
+        FfiConverterOptionString.write(value.urgency, into: &buf)
+        FfiConverterOptionString.write(value.order, into: &buf)
+        FfiConverterOptionString.write(value.about, into: &buf)
+        FfiConverterOptionString.write(value.channel, into: &buf)
+        FfiConverterDictionaryStringString.write(value.fields, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCaseWish_lift(_ buf: RustBuffer) throws -> CaseWish {
+    return try FfiConverterTypeCaseWish.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCaseWish_lower(_ value: CaseWish) -> RustBuffer {
+    return FfiConverterTypeCaseWish.lower(value)
+}
+
+
+/**
  * Two facts that cannot both lead.
  */
 public struct ClashLine: Equatable, Hashable {
@@ -3037,6 +3312,10 @@ public struct EvidenceWish: Equatable, Hashable {
      * Its media type, such as `image/jpeg`.
      */
     public var media: String?
+    /**
+     * The document of a checklist that it is, such as `contract`.
+     */
+    public var document: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -3052,11 +3331,15 @@ public struct EvidenceWish: Equatable, Hashable {
          */blob: String? = nil, 
         /**
          * Its media type, such as `image/jpeg`.
-         */media: String? = nil) {
+         */media: String? = nil, 
+        /**
+         * The document of a checklist that it is, such as `contract`.
+         */document: String? = nil) {
         self.proof = proof
         self.text = text
         self.blob = blob
         self.media = media
+        self.document = document
     }
 
     
@@ -3078,7 +3361,8 @@ public struct FfiConverterTypeEvidenceWish: FfiConverterRustBuffer {
                 proof: FfiConverterTypeProof.read(from: &buf), 
                 text: FfiConverterOptionString.read(from: &buf), 
                 blob: FfiConverterOptionString.read(from: &buf), 
-                media: FfiConverterOptionString.read(from: &buf)
+                media: FfiConverterOptionString.read(from: &buf), 
+                document: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -3087,6 +3371,7 @@ public struct FfiConverterTypeEvidenceWish: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.text, into: &buf)
         FfiConverterOptionString.write(value.blob, into: &buf)
         FfiConverterOptionString.write(value.media, into: &buf)
+        FfiConverterOptionString.write(value.document, into: &buf)
     }
 }
 
@@ -4107,6 +4392,165 @@ public func FfiConverterTypeNextStep_lower(_ value: NextStep) -> RustBuffer {
 
 
 /**
+ * One thing that a person should hear.
+ */
+public struct NoticeLine: Equatable, Hashable {
+    /**
+     * Its id, for marking it read.
+     */
+    public var id: String
+    /**
+     * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+     */
+    public var kind: String
+    /**
+     * What kind it is, in Chinese.
+     */
+    public var title: String
+    /**
+     * What kind it is, in English.
+     */
+    public var titleEn: String
+    /**
+     * The document's id.
+     */
+    public var doc: String
+    /**
+     * Its number.
+     */
+    public var number: String
+    /**
+     * Since when.
+     */
+    public var atMs: Int64
+    /**
+     * When it is or was due.
+     */
+    public var dueMs: Int64?
+    /**
+     * What happened, in Chinese.
+     */
+    public var words: String
+    /**
+     * What happened, in English.
+     */
+    public var wordsEn: String
+    /**
+     * The person has read it, on whichever of their devices.
+     */
+    public var read: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its id, for marking it read.
+         */id: String, 
+        /**
+         * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+         */kind: String, 
+        /**
+         * What kind it is, in Chinese.
+         */title: String, 
+        /**
+         * What kind it is, in English.
+         */titleEn: String, 
+        /**
+         * The document's id.
+         */doc: String, 
+        /**
+         * Its number.
+         */number: String, 
+        /**
+         * Since when.
+         */atMs: Int64, 
+        /**
+         * When it is or was due.
+         */dueMs: Int64?, 
+        /**
+         * What happened, in Chinese.
+         */words: String, 
+        /**
+         * What happened, in English.
+         */wordsEn: String, 
+        /**
+         * The person has read it, on whichever of their devices.
+         */read: Bool) {
+        self.id = id
+        self.kind = kind
+        self.title = title
+        self.titleEn = titleEn
+        self.doc = doc
+        self.number = number
+        self.atMs = atMs
+        self.dueMs = dueMs
+        self.words = words
+        self.wordsEn = wordsEn
+        self.read = read
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension NoticeLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeNoticeLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NoticeLine {
+        return
+            try NoticeLine(
+                id: FfiConverterString.read(from: &buf), 
+                kind: FfiConverterString.read(from: &buf), 
+                title: FfiConverterString.read(from: &buf), 
+                titleEn: FfiConverterString.read(from: &buf), 
+                doc: FfiConverterString.read(from: &buf), 
+                number: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf), 
+                dueMs: FfiConverterOptionInt64.read(from: &buf), 
+                words: FfiConverterString.read(from: &buf), 
+                wordsEn: FfiConverterString.read(from: &buf), 
+                read: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NoticeLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.id, into: &buf)
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.title, into: &buf)
+        FfiConverterString.write(value.titleEn, into: &buf)
+        FfiConverterString.write(value.doc, into: &buf)
+        FfiConverterString.write(value.number, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+        FfiConverterOptionInt64.write(value.dueMs, into: &buf)
+        FfiConverterString.write(value.words, into: &buf)
+        FfiConverterString.write(value.wordsEn, into: &buf)
+        FfiConverterBool.write(value.read, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNoticeLine_lift(_ buf: RustBuffer) throws -> NoticeLine {
+    return try FfiConverterTypeNoticeLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNoticeLine_lower(_ value: NoticeLine) -> RustBuffer {
+    return FfiConverterTypeNoticeLine.lower(value)
+}
+
+
+/**
  * An order to open.
  */
 public struct OrderWish: Equatable, Hashable {
@@ -4212,6 +4656,75 @@ public func FfiConverterTypeOrderWish_lift(_ buf: RustBuffer) throws -> OrderWis
 #endif
 public func FfiConverterTypeOrderWish_lower(_ value: OrderWish) -> RustBuffer {
     return FfiConverterTypeOrderWish.lower(value)
+}
+
+
+/**
+ * How many of a part are in a stock.
+ */
+public struct PartLine: Equatable, Hashable {
+    /**
+     * The part.
+     */
+    public var sku: String
+    /**
+     * How many.
+     */
+    public var count: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The part.
+         */sku: String, 
+        /**
+         * How many.
+         */count: Int64) {
+        self.sku = sku
+        self.count = count
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PartLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePartLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PartLine {
+        return
+            try PartLine(
+                sku: FfiConverterString.read(from: &buf), 
+                count: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PartLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.sku, into: &buf)
+        FfiConverterInt64.write(value.count, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePartLine_lift(_ buf: RustBuffer) throws -> PartLine {
+    return try FfiConverterTypePartLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePartLine_lower(_ value: PartLine) -> RustBuffer {
+    return FfiConverterTypePartLine.lower(value)
 }
 
 
@@ -4909,6 +5422,75 @@ public func FfiConverterTypeStepWish_lower(_ value: StepWish) -> RustBuffer {
 
 
 /**
+ * A stock of parts.
+ */
+public struct Stock: Equatable, Hashable {
+    /**
+     * Its number.
+     */
+    public var number: String
+    /**
+     * What is there, by part.
+     */
+    public var parts: [PartLine]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its number.
+         */number: String, 
+        /**
+         * What is there, by part.
+         */parts: [PartLine]) {
+        self.number = number
+        self.parts = parts
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Stock: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeStock: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Stock {
+        return
+            try Stock(
+                number: FfiConverterString.read(from: &buf), 
+                parts: FfiConverterSequenceTypePartLine.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Stock, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.number, into: &buf)
+        FfiConverterSequenceTypePartLine.write(value.parts, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeStock_lift(_ buf: RustBuffer) throws -> Stock {
+    return try FfiConverterTypeStock.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeStock_lower(_ value: Stock) -> RustBuffer {
+    return FfiConverterTypeStock.lower(value)
+}
+
+
+/**
  * A store of the company.
  */
 public struct StoreLine: Equatable, Hashable {
@@ -5182,125 +5764,6 @@ public func FfiConverterTypeSyncState_lift(_ buf: RustBuffer) throws -> SyncStat
 #endif
 public func FfiConverterTypeSyncState_lower(_ value: SyncState) -> RustBuffer {
     return FfiConverterTypeSyncState.lower(value)
-}
-
-
-/**
- * An after-sales ticket to open.
- */
-public struct TicketWish: Equatable, Hashable {
-    /**
-     * The flow of the policy: `complaint`, `repair`, …
-     */
-    public var kind: String
-    /**
-     * 售后单号.
-     */
-    public var number: String
-    /**
-     * 门店: its name or id.
-     */
-    public var store: String?
-    /**
-     * How urgent, a name of the policy.
-     */
-    public var urgency: String?
-    /**
-     * The order it is about: number or document id.
-     */
-    public var order: String?
-    /**
-     * How it came.
-     */
-    public var channel: String?
-    /**
-     * Fields by name: `customer`, `phone`, `fault`, …
-     */
-    public var fields: [String: String]
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * The flow of the policy: `complaint`, `repair`, …
-         */kind: String, 
-        /**
-         * 售后单号.
-         */number: String, 
-        /**
-         * 门店: its name or id.
-         */store: String? = nil, 
-        /**
-         * How urgent, a name of the policy.
-         */urgency: String? = nil, 
-        /**
-         * The order it is about: number or document id.
-         */order: String? = nil, 
-        /**
-         * How it came.
-         */channel: String? = nil, 
-        /**
-         * Fields by name: `customer`, `phone`, `fault`, …
-         */fields: [String: String] = [:]) {
-        self.kind = kind
-        self.number = number
-        self.store = store
-        self.urgency = urgency
-        self.order = order
-        self.channel = channel
-        self.fields = fields
-    }
-
-    
-
-    
-}
-
-#if compiler(>=6)
-extension TicketWish: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-public struct FfiConverterTypeTicketWish: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TicketWish {
-        return
-            try TicketWish(
-                kind: FfiConverterString.read(from: &buf), 
-                number: FfiConverterString.read(from: &buf), 
-                store: FfiConverterOptionString.read(from: &buf), 
-                urgency: FfiConverterOptionString.read(from: &buf), 
-                order: FfiConverterOptionString.read(from: &buf), 
-                channel: FfiConverterOptionString.read(from: &buf), 
-                fields: FfiConverterDictionaryStringString.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: TicketWish, into buf: inout [UInt8]) {
-        FfiConverterString.write(value.kind, into: &buf)
-        FfiConverterString.write(value.number, into: &buf)
-        FfiConverterOptionString.write(value.store, into: &buf)
-        FfiConverterOptionString.write(value.urgency, into: &buf)
-        FfiConverterOptionString.write(value.order, into: &buf)
-        FfiConverterOptionString.write(value.channel, into: &buf)
-        FfiConverterDictionaryStringString.write(value.fields, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-public func FfiConverterTypeTicketWish_lift(_ buf: RustBuffer) throws -> TicketWish {
-    return try FfiConverterTypeTicketWish.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-public func FfiConverterTypeTicketWish_lower(_ value: TicketWish) -> RustBuffer {
-    return FfiConverterTypeTicketWish.lower(value)
 }
 
 
@@ -6579,6 +7042,56 @@ fileprivate struct FfiConverterSequenceTypeNextStep: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeNoticeLine: FfiConverterRustBuffer {
+    typealias SwiftType = [NoticeLine]
+
+    public static func write(_ value: [NoticeLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeNoticeLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [NoticeLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [NoticeLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeNoticeLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypePartLine: FfiConverterRustBuffer {
+    typealias SwiftType = [PartLine]
+
+    public static func write(_ value: [PartLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePartLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PartLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PartLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePartLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypePersonLine: FfiConverterRustBuffer {
     typealias SwiftType = [PersonLine]
 
@@ -6696,6 +7209,31 @@ fileprivate struct FfiConverterSequenceTypeStepLine: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeStepLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeStock: FfiConverterRustBuffer {
+    typealias SwiftType = [Stock]
+
+    public static func write(_ value: [Stock], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeStock.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Stock] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Stock]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeStock.read(from: &buf))
         }
         return seq
     }
@@ -6993,10 +7531,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_attach() != 45603) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_become_order() != 62522) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_cancel() != 59090) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_client_ffi_checksum_method_fieldclient_case() != 61143) {
+    if (uniffi_client_ffi_checksum_method_fieldclient_case() != 50997) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_check() != 29266) {
@@ -7005,7 +7546,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_clear() != 63139) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_conduct() != 44870) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_contact() != 42842) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_count_in() != 62216) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_customers() != 17603) {
@@ -7026,10 +7573,22 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_held() != 44190) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_mark_read() != 6290) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_matters() != 62961) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_myself() != 29961) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_note() != 63056) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_notices() != 4492) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_open_case() != 25531) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_open_customer() != 16179) {
@@ -7038,13 +7597,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_open_order() != 31592) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_client_ffi_checksum_method_fieldclient_open_ticket() != 54060) {
+    if (uniffi_client_ffi_checksum_method_fieldclient_open_stock() != 58553) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_orders() != 9350) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_client_ffi_checksum_method_fieldclient_part() != 54263) {
+    if (uniffi_client_ffi_checksum_method_fieldclient_part() != 35775) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_pause() != 46418) {
@@ -7072,6 +7631,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_step() != 43547) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_stocks() != 47956) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_stores() != 5557) {

@@ -353,6 +353,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_assign(uint64_t ptr, RustBuff
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_attach(uint64_t ptr, RustBuffer doc, RustBuffer media, RustBuffer bytes, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_BECOME_ORDER
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_BECOME_ORDER
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_become_order(uint64_t ptr, RustBuffer doc, RustBuffer number, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CANCEL
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CANCEL
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_cancel(uint64_t ptr, RustBuffer doc, RustBuffer reason, RustBuffer proof, RustCallStatus *_Nonnull out_status
@@ -373,9 +378,19 @@ uint64_t uniffi_client_ffi_fn_method_fieldclient_check(uint64_t ptr, RustBuffer 
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_clear(uint64_t ptr, RustBuffer doc, int8_t guarantee, RustBuffer amount, RustBuffer method, RustBuffer proof, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CONDUCT
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CONDUCT
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_conduct(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CONTACT
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CONTACT
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_contact(uint64_t ptr, RustBuffer doc, RustBuffer channel, RustBuffer words, RustBuffer proof, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_COUNT_IN
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_COUNT_IN
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_count_in(uint64_t ptr, RustBuffer stock, RustBuffer sku, uint32_t quantity, RustBuffer note, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_CUSTOMERS
@@ -408,6 +423,16 @@ uint64_t uniffi_client_ffi_fn_method_fieldclient_fetch_photo(uint64_t ptr, RustB
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_held(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_MARK_READ
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_MARK_READ
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_mark_read(uint64_t ptr, RustBuffer notices, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_MATTERS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_MATTERS
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_matters(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_MYSELF
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_MYSELF
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_myself(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -416,6 +441,16 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_myself(uint64_t ptr, RustCall
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_NOTE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_NOTE
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_note(uint64_t ptr, RustBuffer doc, RustBuffer text, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_NOTICES
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_NOTICES
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_notices(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_CASE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_CASE
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_case(uint64_t ptr, RustBuffer case, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_CUSTOMER
@@ -428,9 +463,9 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_customer(uint64_t ptr, R
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_order(uint64_t ptr, RustBuffer order, RustCallStatus *_Nonnull out_status
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_TICKET
-#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_TICKET
-RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_ticket(uint64_t ptr, RustBuffer ticket, RustCallStatus *_Nonnull out_status
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_STOCK
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_OPEN_STOCK
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_open_stock(uint64_t ptr, RustBuffer number, RustBuffer store, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_ORDERS
@@ -440,7 +475,7 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_orders(uint64_t ptr, RustCall
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PART
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PART
-RustBuffer uniffi_client_ffi_fn_method_fieldclient_part(uint64_t ptr, RustBuffer doc, RustBuffer sku, uint32_t quantity, int8_t used, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_part(uint64_t ptr, RustBuffer doc, RustBuffer sku, uint32_t quantity, int8_t used, RustBuffer stock, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PAUSE
@@ -486,6 +521,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_settle(uint64_t ptr, RustBuff
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STEP
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STEP
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_step(uint64_t ptr, RustBuffer doc, RustBuffer step, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STOCKS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STOCKS
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_stocks(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STORES
@@ -893,6 +933,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_attach(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_BECOME_ORDER
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_BECOME_ORDER
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_become_order(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CANCEL
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CANCEL
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_cancel(void
@@ -917,9 +963,21 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_clear(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CONDUCT
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CONDUCT
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_conduct(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CONTACT
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_CONTACT
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_contact(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_COUNT_IN
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_COUNT_IN
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_count_in(void
     
 );
 #endif
@@ -959,6 +1017,18 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_held(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_MARK_READ
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_MARK_READ
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_mark_read(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_MATTERS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_MATTERS
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_matters(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_MYSELF
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_MYSELF
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_myself(void
@@ -968,6 +1038,18 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_myself(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_NOTE
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_NOTE
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_note(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_NOTICES
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_NOTICES
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_notices(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_CASE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_CASE
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_open_case(void
     
 );
 #endif
@@ -983,9 +1065,9 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_open_order(void
     
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_TICKET
-#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_TICKET
-uint16_t uniffi_client_ffi_checksum_method_fieldclient_open_ticket(void
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_STOCK
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_OPEN_STOCK
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_open_stock(void
     
 );
 #endif
@@ -1052,6 +1134,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_settle(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_STEP
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_STEP
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_step(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_STOCKS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_STOCKS
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_stocks(void
     
 );
 #endif

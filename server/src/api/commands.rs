@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::{Deserialize, Serialize};
 use sync_core::command::{Command, NewItem, Record};
+use sync_core::domain::fields::sixteen;
 use sync_core::fact::kinds::{AppointmentStatus, Evidence, Outcome};
 use sync_core::ids::{BlobHash, DocId, DocKind, ItemId, Name, PersonId, StoreId};
 use sync_core::money::{Currency, Money};
@@ -26,6 +27,8 @@ pub struct EvidenceBody {
     text: Option<String>,
     /// A blob's SHA-256, hex.
     blob: Option<String>,
+    /// The document of a checklist that it is, such as `contract`.
+    document: Option<String>,
 }
 
 /// An item of a new order.
@@ -56,14 +59,37 @@ pub enum CommandBody {
         fields: BTreeMap<String, String>,
         items: Vec<ItemBody>,
     },
-    OpenTicket {
-        kind: String,
+    /// A ticket, a matter, a record about a person or an opportunity, by its flow of the policy.
+    OpenCase {
+        flow: String,
         number: String,
         store: Option<String>,
         urgency: Option<String>,
         order: Option<String>,
+        /// A staff number.
+        about: Option<String>,
         channel: Option<String>,
+        #[serde(default)]
         fields: BTreeMap<String, String>,
+    },
+    /// An opportunity becomes an order.
+    BecomeOrder {
+        doc: String,
+        number: String,
+    },
+    OpenStock {
+        number: String,
+        store: Option<String>,
+    },
+    CountIn {
+        doc: String,
+        sku: String,
+        quantity: u32,
+        note: Option<String>,
+    },
+    /// Notices were read: their ids.
+    Read {
+        notices: Vec<String>,
     },
     OpenCustomer {
         number: String,
@@ -165,6 +191,8 @@ pub enum CommandBody {
         sku: String,
         quantity: u32,
         consumed: bool,
+        /// The stock that it was taken from.
+        stock: Option<String>,
     },
     Pause {
         doc: String,
@@ -244,20 +272,19 @@ fn evidence(bodies: Vec<EvidenceBody>) -> Result<Vec<Evidence>, Problem> {
             other => return Err(Problem::invalid("evidence.kind", other)),
         };
         let blob = body.blob.map(|b| parse::<BlobHash>("evidence.blob", &b)).transpose()?;
-        Ok(Evidence { kind, text: body.text, blob, media: None })
+        let document = body.document.map(|d| name("evidence.document", &d)).transpose()?;
+        Ok(Evidence { kind, text: body.text, blob, media: None, document })
     };
     bodies.into_iter().map(one).collect()
 }
 
-/// The document that a text names: an id, or the number of an order or ticket.
+/// The document that a text names: an id, or the number of an order, ticket, matter or another one.
 pub(super) fn doc_named(app: &App, text: &str) -> Result<DocId, Problem> {
     if let Ok(doc) = text.parse() {
         return Ok(doc);
     }
     let company = app.relay.company();
-    let kinds = [DocKind::Order, DocKind::Ticket, DocKind::Customer]
-        .map(|kind| DocId::numbered(company, kind, text.trim()));
-    for doc in kinds {
+    for doc in DocKind::NUMBERED.map(|kind| DocId::numbered(company, kind, text.trim())) {
         if !app.relay.log().audience(doc)?.is_empty() {
             return Ok(doc);
         }
@@ -298,15 +325,19 @@ impl Reading<'_> {
                 taken_ms: None,
                 channel: Some("office".into()),
             },
-            B::OpenTicket { kind, number, store, urgency, order, channel, fields } => Command::OpenTicket {
-                kind: name("kind", &kind)?,
-                number,
-                store: self.store(store),
-                urgency: urgency.map(|u| name("urgency", &u)).transpose()?,
-                order: order.map(|o| self.doc(&o)).transpose()?,
-                channel,
-                fields,
-            },
+            B::OpenCase { flow, number, store, urgency, order, about, channel, fields } => {
+                Command::OpenCase {
+                    flow: name("flow", &flow)?,
+                    number,
+                    store: self.store(store),
+                    urgency: urgency.map(|u| name("urgency", &u)).transpose()?,
+                    order: order.map(|o| self.doc(&o)).transpose()?,
+                    about: about.map(|p| self.person(&p)).transpose()?,
+                    channel,
+                    fields,
+                }
+            }
+            B::BecomeOrder { doc, number } => Command::BecomeOrder(self.doc(&doc)?, number),
             B::OpenCustomer { number, store, fields } => {
                 Command::OpenCustomer { number, store: self.store(store), fields }
             }
@@ -375,8 +406,18 @@ impl Reading<'_> {
                 Command::Resolve(self.doc(&doc)?, parse("exception", &exception)?, how)
             }
             B::Escalate { doc, to, reason } => Command::Escalate(self.doc(&doc)?, name("to", &to)?, reason),
-            B::Part { doc, sku, quantity, consumed } => {
-                Command::Part(self.doc(&doc)?, sku, quantity, consumed)
+            B::Part { doc, sku, quantity, consumed, stock } => Command::Part {
+                doc: self.doc(&doc)?,
+                sku,
+                quantity,
+                consumed,
+                stock: stock.map(|s| self.doc(&s)).transpose()?,
+            },
+            B::OpenStock { number, store } => Command::OpenStock(number, self.store(store)),
+            B::CountIn { doc, sku, quantity, note } => Command::CountIn(self.doc(&doc)?, sku, quantity, note),
+            B::Read { notices } => {
+                let id = |text: &String| sixteen(text).ok_or_else(|| Problem::invalid("notices", text));
+                Command::Read(notices.iter().map(id).collect::<Result<_, _>>()?)
             }
             B::Pause { doc, reason } => Command::Pause(self.doc(&doc)?, reason),
             B::Resume { doc, note } => Command::Resume(self.doc(&doc)?, note),

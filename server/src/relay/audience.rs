@@ -10,7 +10,7 @@ use sync_core::directory::Rules;
 use sync_core::fact::kinds::Payload;
 use sync_core::fold::State;
 use sync_core::ids::{DocId, DocKind, PersonId};
-use sync_core::policy::model::Scope;
+use sync_core::policy::model::{NOTIFIED, PUBLISHED, Power, Scope};
 use sync_core::time::UnixMs;
 
 use crate::log::{Entry, Tag};
@@ -20,17 +20,34 @@ pub type Tags = BTreeSet<Tag>;
 
 /// Whether a fact of this kind may change who sees its document.
 pub fn moves(payload: &Payload) -> bool {
-    matches!(payload, Payload::Opened(_) | Payload::Assigned(_) | Payload::Visited(_))
+    match payload {
+        Payload::Opened(_) | Payload::Assigned(_) | Payload::Visited(_) => true,
+        Payload::Step(p) => p.step == *NOTIFIED || p.step == *PUBLISHED,
+        _ => false,
+    }
 }
 
-/// The tags of an order, ticket or customer file; the directory is everyone's. An outline of the state
-/// is enough.
+/// The tags of an order, ticket, matter or customer file; the directory is everyone's. An outline of the
+/// state is enough.
 pub fn tags(state: &State) -> Tags {
     let kind = state.doc.kind();
-    if kind == DocKind::Directory {
-        return Tags::from([Tag::Everyone]);
-    }
+    let person = |person| Tag::Person(person, kind);
+    let author = state.opened.as_ref().map(|o| person(o.said.by));
+    let about = state.about().map(person);
     let mut tags = Tags::from([Tag::All(kind)]);
+    match kind {
+        DocKind::Directory => return Tags::from([Tag::Everyone]),
+        DocKind::Inbox => return about.into_iter().collect(),
+        DocKind::Conduct => {
+            // Whom it is about sees it once they are told, everybody once it is published.
+            tags.extend(author);
+            tags.extend(about.filter(|_| state.done(NOTIFIED)));
+            tags.extend(state.done(PUBLISHED).then_some(Tag::Everyone));
+            return tags;
+        }
+        DocKind::Matter => tags.extend(author.into_iter().chain(about)),
+        _ => {}
+    }
     // Two who took one number apart both go on seeing it, whoever leads.
     let stores = state.log.iter().filter_map(|entry| match &entry.fact.payload {
         Payload::Opened(opened) => opened.store,
@@ -38,7 +55,7 @@ pub fn tags(state: &State) -> Tags {
     });
     tags.extend(stores.map(|store| Tag::Store(store, kind)));
     let open = state.appointments.values().filter(|a| a.status.is_open());
-    tags.extend(open.flat_map(|a| a.people.iter().map(|person| Tag::Person(*person, kind))));
+    tags.extend(open.flat_map(|a| a.people.iter().map(|p| person(*p))));
     tags
 }
 
@@ -52,11 +69,30 @@ pub fn money_tags(facet: DocId, subject: &Tags) -> Tags {
     store.chain([Tag::All(kind)]).collect()
 }
 
+/// The kinds of document that a role's scope is about.
+const SHARED: [DocKind; 6] = [
+    DocKind::Order,
+    DocKind::OrderMoney,
+    DocKind::Ticket,
+    DocKind::TicketMoney,
+    DocKind::Customer,
+    DocKind::Matter,
+];
+
 /// What a person is interested in at a moment.
 pub fn interests(rules: &Rules<'_>, person: PersonId, now_ms: UnixMs) -> Tags {
     let mut interests = Tags::from([Tag::Everyone]);
-    for (scope, store, money) in rules.scopes(person, now_ms) {
-        let kinds = DocKind::ALL.into_iter().filter(|k| *k != DocKind::Directory && (money || !k.is_money()));
+    let scopes = rules.scopes(person, now_ms);
+    if !scopes.is_empty() {
+        let own = [DocKind::Matter, DocKind::Conduct, DocKind::Inbox];
+        interests.extend(own.map(|kind| Tag::Person(person, kind)));
+        interests.insert(Tag::All(DocKind::Stock));
+    }
+    if rules.has_power(person, now_ms, Power::Conduct) {
+        interests.insert(Tag::All(DocKind::Conduct));
+    }
+    for (scope, store, money) in scopes {
+        let kinds = SHARED.into_iter().filter(|k| money || !k.is_money());
         match (scope, store) {
             (Scope::All, _) | (Scope::Store, None) => interests.extend(kinds.map(Tag::All)),
             (Scope::Store, Some(store)) => interests.extend(kinds.map(|kind| Tag::Store(store, kind))),

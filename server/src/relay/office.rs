@@ -51,6 +51,7 @@ impl Relay {
         let id = CommandId::at(now_ms, clerk.draw());
         let setting = Setting {
             company: self.company,
+            person: clerk.person,
             rules: footing.rules(),
             find: &|doc| self.document(doc).ok().flatten(),
             stamp,

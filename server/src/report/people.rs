@@ -45,6 +45,7 @@ pub const FINDINGS: Report = Report {
             "What the policy proposes for each whom it is about.",
             "",
         ),
+        column("penalty", Kind::Text, "建议处分", "penalty proposed"),
         column("days_late", Kind::Number, "迟延天数", "days late"),
         column("trusted_time", Kind::Flag, "时间可信", "trusted time"),
     ],
@@ -89,6 +90,10 @@ fn findings(view: &View<'_>) -> Body {
     let role = |name: &sync_core::ids::Name| {
         view.policy.roles.get(name).map_or_else(|| name.to_string(), |role| both(&role.title))
     };
+    let penalty = |name: &sync_core::ids::Name| {
+        let grade = view.policy.penalties.iter().find(|grade| grade.id == *name);
+        grade.map_or_else(|| name.to_string(), |grade| both(&grade.title))
+    };
     let row = |found: &FoundRow| {
         let finding = &found.finding;
         let about = finding.about.iter().map(role).collect::<Vec<_>>().join("、");
@@ -104,6 +109,7 @@ fn findings(view: &View<'_>) -> Body {
             Cell::text(verdict(finding.verdict)),
             Cell::text(about),
             finding.amount.map_or(Cell::Empty, |amount| Cell::Money(vec![amount])),
+            finding.penalty.as_ref().map_or(Cell::Empty, |name| Cell::text(penalty(name))),
             finding.days_late.map_or(Cell::Empty, |days| Cell::Number(i64::from(days))),
             Cell::Flag(finding.trusted_time),
         ]

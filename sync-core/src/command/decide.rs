@@ -4,19 +4,24 @@
 use std::collections::BTreeMap;
 
 use super::{Action, Command, NewItem, Record};
+use crate::authority::kind_of;
 use crate::directory::Rules;
 use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Field, Kind, Map, Value, item_key};
 use crate::fact::kinds::{
     Approved, Assigned, Cancelled, Cleared, Contact, Declined, DeviceEnrolled, DeviceRevoked, Escalated,
     Exception, Opened, Part, Paused, Payload, Payment, PersonAdded, PolicyPublished, Resolved, Resumed,
-    RoleEnded, RoleGranted, Settled, Step, StoreAdded, Visited,
+    RoleEnded, RoleGranted, Settled, Step, StockMoved, StoreAdded, Visited,
 };
+use crate::fold::content::SEALED;
 use crate::fold::{State, fold};
 use crate::ids::{AppointmentId, CommandId, CompanyId, DocId, DocKind, FactId, PersonId, StoreId};
 use crate::money::Currency;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::Stamp;
+
+/// What a notice's mark in the inbox says.
+pub const READ: &str = "read";
 
 /// Draws ten fresh random bytes for an id.
 pub type Draw<'a> = &'a mut dyn FnMut() -> [u8; 10];
@@ -25,6 +30,8 @@ pub type Draw<'a> = &'a mut dyn FnMut() -> [u8; 10];
 pub struct Setting<'a> {
     /// The company.
     pub company: CompanyId,
+    /// Who wishes.
+    pub person: PersonId,
     /// Directory and policies.
     pub rules: Rules<'a>,
     /// The documents at hand, by id.
@@ -63,8 +70,20 @@ fn one(doc: DocId, payload: impl Into<Payload>) -> Result<Plan, Refusal> {
 
 fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan, Refusal> {
     match command {
-        Command::OpenOrder { .. } | Command::OpenTicket { .. } | Command::OpenCustomer { .. } => {
+        Command::OpenOrder { .. } | Command::OpenCase { .. } | Command::OpenCustomer { .. } => {
             open(command, setting)
+        }
+        Command::BecomeOrder(doc, number) => become_order(doc, number, setting),
+        Command::Read(notices) => read(&notices, setting),
+        Command::Part { doc, sku, quantity, consumed, stock } => {
+            let by = -i64::from(quantity);
+            let taken =
+                |stock| one(stock, StockMoved { sku: sku.clone(), by, ticket: Some(doc), note: None });
+            let mut plan = one(doc, Part { sku: sku.clone(), quantity, consumed })?;
+            if let Some(stock) = stock.filter(|_| consumed) {
+                plan.extend(taken(stock)?);
+            }
+            Ok(plan)
         }
         Command::Edit(doc, changes) => edit(doc, &changes, setting),
         Command::AddItem(doc, item) => Ok(with_money(doc, item_edits(&item), None, setting)),
@@ -117,7 +136,13 @@ fn simple(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
         Command::Report(doc, what, evidence) => one(doc, Exception { what, evidence }),
         Command::Resolve(doc, exception, how) => one(doc, Resolved { exception, how }),
         Command::Escalate(doc, to, reason) => one(doc, Escalated { to, reason }),
-        Command::Part(doc, sku, quantity, consumed) => one(doc, Part { sku, quantity, consumed }),
+        Command::OpenStock(number, store) => {
+            let doc = DocId::numbered(setting.company, DocKind::Stock, number.trim());
+            one(doc, opening("stock", number, store))
+        }
+        Command::CountIn(doc, sku, by, note) => {
+            one(doc, StockMoved { sku, by: i64::from(by), ticket: None, note })
+        }
         Command::Pause(doc, reason) => one(doc, Paused { reason }),
         Command::Resume(doc, note) => one(doc, Resumed { note }),
         Command::AddPerson(number, name) => {
@@ -178,22 +203,28 @@ fn item_edits(new: &NewItem) -> (Vec<Edit>, Vec<Edit>) {
     (edits, money.into_iter().collect())
 }
 
+/// An opening with nothing but a flow, a number and a store.
+fn opening(flow: &str, number: String, store: Option<StoreId>) -> Opened {
+    let flow = flow.parse().expect("a valid name");
+    Opened { flow, number, store, urgency: None, order: None, taken_ms: None, channel: None, about: None }
+}
+
 fn open(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
     let (kind, opened, fields, items) = match command {
         Command::OpenOrder { number, store, fields, items, taken_ms, channel } => {
-            let flow = "order".parse().expect("a valid name");
-            let opened = Opened { flow, number, store, urgency: None, order: None, taken_ms, channel };
+            let opened = Opened { taken_ms, channel, ..opening("order", number, store) };
             (DocKind::Order, opened, fields, items)
         }
-        Command::OpenTicket { kind, number, store, urgency, order, channel, fields } => {
-            let opened = Opened { flow: kind, number, store, urgency, order, taken_ms: None, channel };
-            (DocKind::Ticket, opened, fields, Vec::new())
+        Command::OpenCase { flow, number, store, urgency, order, about, channel, fields } => {
+            let policy = setting.rules.at(setting.stamp.best().0).map(|(_, policy)| policy);
+            let subject = policy.and_then(|policy| policy.flows.get(&flow)).map(|flow| flow.subject);
+            let unknown = || Refusal::new(RefusalCode::NotFound).with("what", &flow);
+            let kind = kind_of(subject.ok_or_else(unknown)?);
+            let opened = Opened { flow, number, store, urgency, order, taken_ms: None, channel, about };
+            (kind, opened, fields, Vec::new())
         }
         Command::OpenCustomer { number, store, fields } => {
-            let flow = "customer".parse().expect("a valid name");
-            let opened =
-                Opened { flow, number, store, urgency: None, order: None, taken_ms: None, channel: None };
-            (DocKind::Customer, opened, fields, Vec::new())
+            (DocKind::Customer, opening("customer", number, store), fields, Vec::new())
         }
         _ => return Err(Refusal::new(RefusalCode::NewerApp)),
     };
@@ -209,6 +240,32 @@ fn open(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
         edits.1.extend(money);
     }
     Ok(with_money(doc, edits, Some(opened.into()), setting))
+}
+
+/// A new order with the content of an opportunity, as far as its author sees it.
+fn become_order(from: DocId, number: String, setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    let (found, state) = required(from, setting)?;
+    let order = DocId::numbered(setting.company, DocKind::Order, number.trim());
+    let copied = |doc: &Document, state: &State| -> Vec<Edit> {
+        let of = |map: Map| state.content(doc, map).into_iter().map(move |(key, v)| Edit::Put(map, key, v));
+        SEALED.into_iter().flat_map(of).collect()
+    };
+    let prices = from.kind().money().and_then(|kind| known(from.facet(kind), setting));
+    let edits = (copied(&found, &state), prices.map(|(doc, state)| copied(&doc, &state)).unwrap_or_default());
+    let opened = Opened { order: Some(from), ..opening("order", number, state.store()) };
+    Ok(with_money(order, edits, Some(opened.into()), setting))
+}
+
+/// Marks in the person's inbox, which is opened by the first of them.
+fn read(notices: &[[u8; 16]], setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    let inbox = DocId::inbox(setting.company, setting.person);
+    let mark = |notice: &[u8; 16]| Edit::Put(Map::Notes, hex::encode(notice), Value::Text(READ.into()));
+    let opens = (setting.find)(inbox).is_none();
+    let opened = opens.then(|| {
+        let opened = opening("inbox", setting.person.to_string(), None);
+        Opened { about: Some(setting.person), ..opened }.into()
+    });
+    Ok(vec![(inbox, notices.iter().map(mark).collect(), opened)])
 }
 
 /// The field that a key names in a document or its money facet, and the edit that puts the text there.

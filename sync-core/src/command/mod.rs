@@ -92,18 +92,21 @@ pub enum Command {
         /// How it came.
         channel: Option<String>,
     },
-    /// Take an after-sales request in.
-    OpenTicket {
-        /// The flow of the policy.
-        kind: Name,
-        /// 售后单号.
+    /// Open whatever else follows a flow of the policy: a ticket, a matter, a record about a person, an
+    /// opportunity.
+    OpenCase {
+        /// The flow of the policy; its subject says what kind of document it is.
+        flow: Name,
+        /// 单号.
         number: String,
         /// 门店.
         store: Option<StoreId>,
         /// How urgent.
         urgency: Option<Name>,
-        /// The order it is about.
+        /// The order or ticket it is about or rests on.
         order: Option<DocId>,
+        /// The person it is about.
+        about: Option<PersonId>,
         /// How it came.
         channel: Option<String>,
         /// Fields by name, as text.
@@ -118,6 +121,14 @@ pub enum Command {
         /// Fields by name, as text.
         fields: BTreeMap<String, String>,
     },
+    /// An opportunity becomes an order of this number, with the content in force: nothing is typed again.
+    BecomeOrder(DocId, String),
+    /// Open a stock of parts: its number, its store.
+    OpenStock(String, Option<StoreId>),
+    /// Count parts into a stock: part, how many, a remark.
+    CountIn(DocId, String, u32, Option<String>),
+    /// Note that notices were read, by their ids.
+    Read(Vec<[u8; 16]>),
     /// Propose other values of fields or items: key → text, or nothing to remove it.
     Edit(DocId, BTreeMap<String, Option<String>>),
     /// Add an item to an order.
@@ -185,8 +196,19 @@ pub enum Command {
     Resolve(DocId, FactId, String),
     /// Pass it upward: to whom, why.
     Escalate(DocId, Name, String),
-    /// A part: sku, how many, used (or needed).
-    Part(DocId, String, u32, bool),
+    /// A part is needed or used.
+    Part {
+        /// The ticket.
+        doc: DocId,
+        /// The part.
+        sku: String,
+        /// How many.
+        quantity: u32,
+        /// Used; otherwise needed.
+        consumed: bool,
+        /// The stock that it was taken from.
+        stock: Option<DocId>,
+    },
     /// Stop a ticket's clock: what it waits for.
     Pause(DocId, String),
     /// Let it run again.

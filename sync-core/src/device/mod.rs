@@ -12,7 +12,7 @@ pub mod replay;
 pub mod salvage;
 pub mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admission;
 use crate::command::decide::{Setting, decide};
@@ -20,10 +20,12 @@ use crate::command::write::{Author, carry_out};
 use crate::command::{Action, Command};
 use crate::directory::{Directory, Rules};
 use crate::document::{Document, DocumentError};
+use crate::domain::fields::Map;
 use crate::fact::keys::SecretKey;
 use crate::fold::{State, fold};
 use crate::ids::{BlobHash, CommandId, CompanyId, DeviceId, DocId, DocKind, PersonId};
 use crate::limits;
+use crate::notice::{Notice, notices};
 use crate::policy::model::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, StoreError, Table};
@@ -247,6 +249,7 @@ impl<S: DeviceStore> Device<S> {
         let rules = Rules { directory: &self.directory, policies: &self.policies };
         let setting = Setting {
             company: self.me.company,
+            person: self.me.person,
             rules,
             find: &|doc| self.shelf.document(doc).ok().flatten(),
             stamp,
@@ -338,6 +341,31 @@ impl<S: DeviceStore> Device<S> {
     fn all_rows(&self) -> Result<Vec<Row>, DeviceError> {
         let stored = self.shelf.store.scan(Table::Meta, record::ROW)?;
         stored.iter().map(|(_, bytes)| record::read(bytes)).collect()
+    }
+
+    /// What this device's person should hear, newest first, each with whether they have read it.
+    pub fn inbox(&self, now: &Now) -> Result<Vec<(Notice, bool)>, DeviceError> {
+        let (now_ms, _) = now.stamp(self.link.trusted).best();
+        let inbox = self.shelf.document(DocId::inbox(self.me.company, self.me.person))?;
+        let marks: BTreeSet<String> =
+            inbox.iter().flat_map(|doc| doc.values(Map::Notes)).map(|(notice, _)| notice).collect();
+        let mut found = Vec::new();
+        let stirs = |row: &Row| row.stirs.is_some_and(|(from, until)| (from..=until).contains(&now_ms));
+        for row in self.all_rows()?.into_iter().filter(stirs) {
+            let (doc, state) = self.state(row.doc)?;
+            let theirs = notices(&doc, &state, &self.rules(), now_ms).into_iter();
+            found.extend(
+                theirs.filter(|n| n.at_ms <= now_ms && n.reaches(self.me.person, &self.rules(), now_ms)),
+            );
+        }
+        found.sort_by_key(|notice| (std::cmp::Reverse(notice.at_ms), notice.id));
+        // One thing may be for a person in more than one of their roles.
+        found.dedup_by_key(|notice| notice.id);
+        Ok(found
+            .into_iter()
+            .map(|n| (marks.contains(&hex::encode(n.id)), n))
+            .map(|(read, n)| (n, read))
+            .collect())
     }
 
     /// What the relay holds back, oldest first.

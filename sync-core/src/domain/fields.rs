@@ -153,7 +153,7 @@ const fn row(
     Field { doc, map, name, kind, words: (zh, en) }
 }
 
-use DocKind::{Customer, Order, OrderMoney, Ticket, TicketMoney};
+use DocKind::{Customer, Matter, Order, OrderMoney, Ticket, TicketMoney};
 use Map::{Fields, Items};
 
 /// Every field there is, money facets included.
@@ -185,6 +185,13 @@ pub const FIELDS: &[Field] = &[
     row(Customer, Fields, "phone", Kind::Text, "电话", "phone"),
     row(Customer, Fields, "address", Kind::Text, "地址", "address"),
     row(Customer, Fields, "remark", Kind::Text, "备注", "remark"),
+    row(Matter, Fields, "subject", Kind::Text, "事项", "subject"),
+    row(Matter, Fields, "customer", Kind::Text, "客户", "customer"),
+    row(Matter, Fields, "phone", Kind::Text, "电话", "phone"),
+    row(Matter, Fields, "address", Kind::Text, "地址", "address"),
+    row(Matter, Fields, "customer_file", Kind::Document, "客户档案", "customer file"),
+    row(Matter, Fields, "due", Kind::Date, "到期日", "due date"),
+    row(Matter, Fields, "remark", Kind::Text, "备注", "remark"),
 ];
 
 /// The key of an item's field.

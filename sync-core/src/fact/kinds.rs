@@ -31,16 +31,26 @@ pub struct Evidence {
     /// The blob's media type, such as `image/jpeg`.
     #[n(3)]
     pub media: Option<String>,
+    /// The document of a checklist that it is, such as `contract`.
+    #[n(4)]
+    pub document: Option<Name>,
 }
 
 impl Evidence {
     /// A text message, word for word.
     pub fn text_message(words: &str) -> Self {
-        Self { kind: EvidenceKind::TextMessage, text: Some(words.to_owned()), blob: None, media: None }
+        let text = Some(words.to_owned());
+        Self { kind: EvidenceKind::TextMessage, text, blob: None, media: None, document: None }
     }
     /// A photo by its hash.
     pub fn photo(blob: BlobHash, media: &str) -> Self {
-        Self { kind: EvidenceKind::Photo, text: None, blob: Some(blob), media: Some(media.to_owned()) }
+        let media = Some(media.to_owned());
+        Self { kind: EvidenceKind::Photo, text: None, blob: Some(blob), media, document: None }
+    }
+    /// A document of a checklist, as a file by its hash.
+    pub fn document(document: Name, blob: BlobHash, media: &str) -> Self {
+        let media = Some(media.to_owned());
+        Self { kind: EvidenceKind::File, text: None, blob: Some(blob), media, document: Some(document) }
     }
     /// Whether there is anything behind it: words, or a blob's hash.
     pub fn is_substantial(&self) -> bool {
@@ -191,12 +201,14 @@ payloads! {
         2 store: Option<StoreId>,
         /// A ticket's urgency.
         3 urgency: Option<Name>,
-        /// The order that a ticket is about.
+        /// The order that a ticket is about; what an order came from; what a record about a person rests on.
         4 order: Option<DocId>,
         /// When the customer's request was taken, where that was earlier than this fact (a sheet's row).
         5 taken_ms: Option<UnixMs>,
         /// How the request came: phone, e-mail, chat, counter, sheet.
         6 channel: Option<String>,
+        /// The person whom it is about: of a conduct record, an appraisal, an inbox.
+        7 about: Option<PersonId>,
     }
     /// A step of the flow was done.
     2 Step {
@@ -410,23 +422,29 @@ payloads! {
         /// From when it is in force.
         2 effective_ms: UnixMs,
     }
+    /// Parts were counted into a stock or taken out of it: what is there is the sum of all these.
+    60 StockMoved {
+        /// The part.
+        0 sku: String,
+        /// How many more (counted in) or, below zero, fewer (taken).
+        1 by: i64,
+        /// The ticket that they were taken for.
+        2 ticket: Option<DocId>,
+        /// A remark.
+        3 note: Option<String>,
+    }
 }
 
 impl Payload {
     /// Whether this kind may stand in a document of this kind.
     pub const fn fits(&self, kind: DocKind) -> bool {
         match self.number() {
+            1 => !matches!(kind, DocKind::Directory),
             15 | 16 => matches!(kind, DocKind::Ticket),
-            1..=14 => matches!(
-                kind,
-                DocKind::Order
-                    | DocKind::Ticket
-                    | DocKind::Customer
-                    | DocKind::OrderMoney
-                    | DocKind::TicketMoney
-            ),
+            2..=14 => !matches!(kind, DocKind::Directory | DocKind::Stock | DocKind::Inbox),
             20..=39 => kind.is_money(),
             40..=59 => matches!(kind, DocKind::Directory),
+            60..=69 => matches!(kind, DocKind::Stock),
             _ => true,
         }
     }

@@ -4,12 +4,14 @@
 //! and a person settles it by a fact of their own. Whether two facts were made apart is read off the
 //! change graph; no clock is asked.
 
+use std::collections::BTreeMap;
+
 use super::content::{SEALED, differences};
 use super::{Saying, State};
 use crate::directory::Rules;
 use crate::document::Document;
 use crate::document::history::{Entry, History};
-use crate::fact::kinds::{Outcome, Payload, Step};
+use crate::fact::kinds::{Outcome, Payload, Step, StockMoved};
 use crate::ids::{FactId, PersonId};
 
 /// What two facts disagree about.
@@ -21,6 +23,8 @@ pub enum ClashKind {
     ContentDiffers(Vec<String>),
     /// A step that is done once was recorded twice, apart.
     DoneTwice,
+    /// More of this part were taken apart than there were.
+    StockShort(String),
 }
 
 /// One clash.
@@ -69,6 +73,7 @@ pub(super) fn find(state: &mut State, doc: &Document, log: &[Entry], history: &H
     let mut clashes = cancellations(state, history, rules);
     clashes.extend(twice(state, history, rules));
     clashes.extend(contents(state, doc, history));
+    clashes.extend(shortages(state, history));
     for entry in log {
         let Payload::Settled(p) = &entry.fact.payload else { continue };
         let clash = clashes.iter_mut().find(|c| c.is_between(p.left, p.right));
@@ -122,6 +127,38 @@ fn twice(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {
             right: right.said.fact,
             settled: None,
         }));
+    }
+    clashes
+}
+
+/// A taking by which a stock falls below nothing, and the last one before it that its author did not know of.
+/// What is counted in after it mends nothing: the two who hold one part are still two.
+fn shortages(state: &State, history: &History) -> Vec<Clash> {
+    let mut left: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut clashes = Vec::new();
+    for (at, taken) in state.moves.iter().enumerate() {
+        let of = |other: &&Saying<StockMoved>| other.what.sku == taken.what.sku;
+        let apart = |other: &&Saying<StockMoved>| history.concurrent(other.said.change, taken.said.change);
+        let now = left.entry(&taken.what.sku).or_default();
+        *now = now.saturating_add(taken.what.by);
+        if *now >= 0 || taken.what.by >= 0 {
+            continue;
+        }
+        let (before, after) = state.moves.split_at(at);
+        // What was counted in meanwhile was there to be taken, wherever the log has it.
+        let meanwhile = after.iter().filter(of).filter(|m| m.what.by > 0).filter(apart);
+        if meanwhile.fold(*now, |sum, m| sum.saturating_add(m.what.by)) >= 0 {
+            continue;
+        }
+        let other = before.iter().rev().filter(of).filter(|m| m.what.by < 0).find(apart);
+        clashes.extend(other.map(|other| Clash {
+            kind: ClashKind::StockShort(taken.what.sku.clone()),
+            left: other.said.fact,
+            right: taken.said.fact,
+            settled: None,
+        }));
+        // It is told once: what follows is counted from an empty shelf.
+        *now = 0;
     }
     clashes
 }

@@ -15,9 +15,10 @@ use crate::document::Document;
 use crate::document::history::Entry;
 use crate::fact::kinds::{
     AppointmentStatus, Contact, Escalated, Exception, Opened, Outcome, Part, Payload, Payment, Step,
+    StockMoved,
 };
 use crate::ids::{AppointmentId, ChangeHash, DeviceId, DocId, FactId, Name, PersonId, StoreId};
-use crate::policy::model::{Flow, Step as StepRule};
+use crate::policy::model::{APPEALED, DECIDED, Flow, PUBLISHED, Step as StepRule, UPHELD};
 use crate::time::{Stamp, UnixMs};
 use clash::Clash;
 use content::{Proposal, Seal};
@@ -92,6 +93,8 @@ pub struct State {
     pub pauses: Vec<(Saying<String>, Option<Said>)>,
     /// Payments (money facets).
     pub payments: Vec<Saying<Payment>>,
+    /// Parts counted in and taken out (stocks), in the log's order.
+    pub moves: Vec<Saying<StockMoved>>,
     /// Seals, oldest first.
     pub seals: Vec<Seal>,
     /// The heads whose content is in force, once something is.
@@ -161,6 +164,25 @@ impl State {
     pub fn is_paused(&self) -> bool {
         self.pauses.iter().any(|(_, end)| end.is_none())
     }
+    /// The person whom it is about.
+    pub fn about(&self) -> Option<PersonId> {
+        self.opened.as_ref().and_then(|o| o.what.about)
+    }
+    /// Whether a record about a person is in force: published, and no appeal of it waits or has set it aside.
+    pub fn holds(&self) -> bool {
+        let decision =
+            self.last(DECIDED).and_then(|s| s.what.values.iter().find(|(k, _)| **k == *"decision"));
+        let upheld = decision.is_some_and(|(_, said)| said == UPHELD);
+        self.done(PUBLISHED) && !self.is_cancelled() && (upheld || !self.done(APPEALED))
+    }
+    /// How many of a part are in stock: what was counted in less what was taken, but for takings that a
+    /// settled clash set aside.
+    pub fn stocked(&self, sku: &str) -> i64 {
+        let of = self.moves.iter().filter(|m| m.what.sku == sku);
+        let led =
+            of.filter(|m| !self.clashes.iter().any(|c| c.settled.is_some() && c.overtakes(m.said.fact)));
+        led.fold(0, |sum, m| sum.saturating_add(m.what.by))
+    }
     /// When it was opened: the moment of the customer's request where that was recorded.
     pub fn opened_ms(&self) -> Option<UnixMs> {
         let opened = self.opened.as_ref()?;
@@ -205,6 +227,7 @@ fn collect(doc: DocId, log: &[Entry]) -> State {
         parts: Vec::new(),
         pauses: Vec::new(),
         payments: Vec::new(),
+        moves: Vec::new(),
         seals: Vec::new(),
         in_force: None,
         proposed: Vec::new(),
@@ -271,6 +294,7 @@ fn take(state: &mut State, entry: &Entry) {
             }
         }
         Payload::Payment(p) => state.payments.push(Saying { said, what: p.clone() }),
+        Payload::StockMoved(p) => state.moves.push(Saying { said, what: p.clone() }),
         Payload::Unknown { .. } => state.unknown += 1,
         // Seals and settlements are read by `content` and `clash`; directory facts by `Directory`.
         _ => {}

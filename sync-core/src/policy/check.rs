@@ -17,7 +17,10 @@ use std::collections::BTreeSet;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{FaultCode, PolicyFault};
-use super::model::{Flow, Policy, Power, Rule, RuleForm, Step, Subject, Words};
+use super::model::{
+    ANY, CONCERNED, Flow, HAPPENINGS, Lateness, NOTIFIED, PUBLISHED, Point, Policy, Power, Rule, RuleForm,
+    Step, Subject, Words,
+};
 use super::shape;
 use crate::ids::Name;
 use crate::limits;
@@ -25,6 +28,8 @@ use crate::money::{Currency, Money};
 
 /// Days that may pass before an amount begins to double: what doubles is meant to press.
 const DOUBLING_DAYS_MAX: u32 = 60;
+/// Visits that one rule may ask for.
+const TIMES_MAX: u32 = 60;
 /// Minor units of the largest amount: with it, no amount that doubles or counts items grows too large.
 const AMOUNT_MINOR_MAX: i64 = 1_000_000_000;
 
@@ -136,6 +141,9 @@ fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
             "mistake" => &["step", "once", "each_item_after"],
             "without" => &["step", "needs", "amount"],
             "urgency" => &["response", "resolution", "escalate_to"],
+            "within-hours" => &["from", "until", "hours", "amount", "escalate_to"],
+            "every" => &["from", "step", "days", "times"],
+            "late-delivery" => &["step", "grades"],
             _ => continue,
         };
         for key in rule.keys().map(|key| key.get_ref().as_ref()) {
@@ -180,10 +188,12 @@ impl<'p> Check<'p> {
         let ok = (least..=limits::POLICY_COUNT_MAX).contains(&count);
         self.unless(ok, FaultCode::OutOfRange, path, &count.to_string());
     }
+    fn role_exists(&mut self, path: String, name: &Name) {
+        self.unless(self.policy.roles.contains_key(name), FaultCode::UnknownRole, path, name.as_str());
+    }
     fn roles_exist(&mut self, path: &str, names: &[Name]) {
         for (at, name) in names.iter().enumerate() {
-            let known = self.policy.roles.contains_key(name);
-            self.unless(known, FaultCode::UnknownRole, format!("{path}[{at}]"), name.as_str());
+            self.role_exists(format!("{path}[{at}]"), name);
         }
     }
     fn once<'a>(&mut self, path: &str, names: impl Iterator<Item = &'a Name>) {
@@ -235,6 +245,7 @@ impl<'p> Check<'p> {
     fn roles(&mut self) {
         for (name, role) in &self.policy.roles {
             self.words(&format!("roles.{name}.title"), &role.title);
+            self.unless(*name != *CONCERNED, FaultCode::Reserved, format!("roles.{name}"), name.as_str());
         }
         for (power, text) in [(Power::People, "people"), (Power::Policy, "policy")] {
             let held = self.policy.roles.values().any(|role| role.may.contains(&power));
@@ -245,8 +256,14 @@ impl<'p> Check<'p> {
     fn flow(&mut self, name: &Name, flow: &'p Flow) {
         let path = format!("flows.{name}");
         self.said(&path, &flow.title, &flow.clause);
-        let fits = (flow.subject == Subject::Order) == (*name == "order");
+        let fits = flow.subject == Subject::Order || *name != "order";
         self.unless(fits, FaultCode::WrongSubject, format!("{path}.subject"), "");
+        if flow.subject == Subject::Conduct {
+            // What a record about a person comes to is read off these two.
+            for step in [NOTIFIED, PUBLISHED].into_iter().filter(|step| flow.step(step).is_none()) {
+                self.fault(FaultCode::UnknownStep, format!("{path}.steps"), step);
+            }
+        }
         self.unless(!flow.opened_by.is_empty(), FaultCode::Nobody, format!("{path}.opened_by"), "");
         self.roles_exist(&format!("{path}.opened_by"), &flow.opened_by);
         let closes = flow.steps.iter().any(|step| step.closes);
@@ -262,14 +279,36 @@ impl<'p> Check<'p> {
 
     fn step(&mut self, path: &str, step: &Step, own: &BTreeSet<&Name>, earlier: &BTreeSet<&Name>) {
         self.said(path, &step.title, &step.clause);
-        self.unless(step.id != *"opened", FaultCode::Reserved, format!("{path}.id"), step.id.as_str());
+        let free = !HAPPENINGS.contains(&step.id.as_str());
+        self.unless(free, FaultCode::Reserved, format!("{path}.id"), step.id.as_str());
         self.unless(!step.by.is_empty(), FaultCode::Nobody, format!("{path}.by"), "");
-        self.roles_exist(&format!("{path}.by"), &step.by);
-        self.once(&format!("{path}.values"), step.values.iter());
-        for (at, name) in step.after.iter().enumerate() {
-            let code = if own.contains(name) { FaultCode::NotEarlier } else { FaultCode::UnknownStep };
-            self.unless(earlier.contains(name), code, format!("{path}.after[{at}]"), name.as_str());
+        for (at, name) in step.by.iter().enumerate().filter(|(_, name)| **name != *CONCERNED) {
+            self.role_exists(format!("{path}.by[{at}]"), name);
         }
+        self.once(&format!("{path}.values"), step.values.iter());
+        let policy = self.policy;
+        self.known(&format!("{path}.documents"), &step.documents, |name| policy.documents.contains_key(name));
+        self.known(&format!("{path}.checks"), &step.checks, |name| policy.checks.contains_key(name));
+        for (at, name) in step.after.iter().enumerate() {
+            self.earlier(format!("{path}.after[{at}]"), name, own, earlier);
+        }
+        if let Some(until) = &step.until {
+            self.earlier(format!("{path}.until.after"), &until.after, own, earlier);
+            self.count(format!("{path}.until.working_days"), 1, until.working_days);
+        }
+    }
+
+    fn earlier(&mut self, path: String, name: &Name, own: &BTreeSet<&Name>, earlier: &BTreeSet<&Name>) {
+        let code = if own.contains(name) { FaultCode::NotEarlier } else { FaultCode::UnknownStep };
+        self.unless(earlier.contains(name), code, path, name.as_str());
+    }
+
+    /// Entries of the policy's tables that a step names, each once.
+    fn known(&mut self, path: &str, names: &[Name], is: impl Fn(&Name) -> bool) {
+        for (at, name) in names.iter().enumerate() {
+            self.unless(is(name), FaultCode::UnknownEntry, format!("{path}[{at}]"), name.as_str());
+        }
+        self.once(path, names.iter());
     }
 
     fn tables(&mut self) {
@@ -303,9 +342,21 @@ impl<'p> Check<'p> {
                 self.words(&format!("{table}.{name}"), words);
             }
         }
-        self.once("penalties", policy.penalties.iter().map(|grade| &grade.id));
-        for (at, grade) in policy.penalties.iter().enumerate() {
-            self.said(&format!("penalties[{at}]"), &grade.title, &grade.clause);
+        for (table, points) in [("documents", &policy.documents), ("checks", &policy.checks)] {
+            for (name, Point { zh, en, clause }) in points {
+                let path = format!("{table}.{name}");
+                self.words(&path, &Words { zh: zh.clone(), en: en.clone() });
+                self.clause(&path, clause);
+            }
+        }
+        for (name, measure) in &policy.measures {
+            self.said(&format!("measures.{name}"), &measure.title, &measure.clause);
+        }
+        for (table, grades) in [("penalties", &policy.penalties), ("rewards", &policy.rewards)] {
+            self.once(table, grades.iter().map(|grade| &grade.id));
+            for (at, grade) in grades.iter().enumerate() {
+                self.said(&format!("{table}[{at}]"), &grade.title, &grade.clause);
+            }
         }
         self.once("rules", policy.rules.iter().map(|rule| &rule.id));
     }
@@ -320,9 +371,19 @@ impl<'p> Check<'p> {
             self.unless(found, FaultCode::UnknownStep, format!("{path}.{key}"), name.as_str());
             known &= found;
         }
+        if !matches!(rule.form, RuleForm::OutsideWindow { .. }) {
+            for (key, _) in rule.form.names().into_iter().filter(|(_, name)| **name == *ANY) {
+                self.fault(FaultCode::UnknownStep, format!("{path}.{key}"), ANY);
+            }
+        }
         let together = !known || policy.flows.values().any(|flow| rule.concerns(flow));
         self.unless(together, FaultCode::StepsApart, path, "");
-        match &rule.form {
+        self.form(path, &rule.form);
+    }
+
+    fn form(&mut self, path: &str, form: &RuleForm) {
+        let policy = self.policy;
+        match form {
             RuleForm::OutsideWindow { window, amount, .. } => {
                 let found = policy.windows.contains_key(window);
                 self.unless(found, FaultCode::UnknownWindow, format!("{path}.window"), window.as_str());
@@ -351,10 +412,40 @@ impl<'p> Check<'p> {
             RuleForm::Urgency { escalate_to, .. } => {
                 let some = !policy.urgencies.is_empty();
                 self.unless(some, FaultCode::NothingToJudge, format!("{path}.form"), "urgencies");
-                let found = policy.roles.contains_key(escalate_to);
-                let path = format!("{path}.escalate_to");
-                self.unless(found, FaultCode::UnknownRole, path, escalate_to.as_str());
+                self.role_exists(format!("{path}.escalate_to"), escalate_to);
             }
+            RuleForm::WithinHours { hours, amount, escalate_to, .. } => {
+                self.count(format!("{path}.hours"), 1, *hours);
+                self.amount(format!("{path}.amount"), amount.as_ref());
+                if let Some(role) = escalate_to {
+                    self.role_exists(format!("{path}.escalate_to"), role);
+                }
+            }
+            RuleForm::Every { days, times, .. } => {
+                self.count(format!("{path}.days"), 1, *days);
+                let ok = (1..=TIMES_MAX).contains(times);
+                self.unless(ok, FaultCode::OutOfRange, format!("{path}.times"), &times.to_string());
+            }
+            RuleForm::LateDelivery { grades, .. } => {
+                self.unless(
+                    !grades.is_empty(),
+                    FaultCode::NothingToJudge,
+                    format!("{path}.grades"),
+                    "grades",
+                );
+                for (at, grade) in grades.iter().enumerate() {
+                    self.lateness(&format!("{path}.grades[{at}]"), grade);
+                }
+            }
+        }
+    }
+
+    fn lateness(&mut self, path: &str, grade: &Lateness) {
+        self.count(format!("{path}.days"), 1, grade.days);
+        self.amount(format!("{path}.amount"), grade.amount.as_ref());
+        if let Some(penalty) = &grade.penalty {
+            let known = self.policy.penalties.iter().any(|known| known.id == *penalty);
+            self.unless(known, FaultCode::UnknownEntry, format!("{path}.penalty"), penalty.as_str());
         }
     }
 }
@@ -408,6 +499,10 @@ mod tests {
             (UnknownRole, changed("escalate_to = \"management\"", "escalate_to = \"boss\"")),
             (UnknownStep, changed("after = [\"handed-in\"]", "after = [\"handed-out\"]")),
             (UnknownStep, changed("response = \"recorded\"", "response = \"heard\"")),
+            (
+                UnknownEntry,
+                changed("after = [\"handed-in\"]", "after = [\"handed-in\"]\nchecks = [\"quality\"]"),
+            ),
             (UnknownWindow, rule("form = \"outside-window\"\nstep = \"opened\"\nwindow = \"w\"")),
             (StepsApart, rule("form = \"within\"\nfrom = \"placed\"\nuntil = \"answered\"\ndays = 1")),
             (NotEarlier, changed("after = [\"handed-in\"]", "after = [\"settled\"]")),

@@ -41,7 +41,8 @@ faults! {
     NotEarlier "not_earlier" "「{found}」须排在这一步之前。" "\"{found}\" must stand earlier than this step.";
     Nobody "nobody" "没有写由谁来做。" "Nobody is named who may do this.";
     NoClosing "no_closing" "流程没有完结的一步。" "The flow has no step that closes it.";
-    WrongSubject "wrong_subject" "只有流程「order」才是订单流程。" "The flow \"order\", and no other, is a flow of orders.";
+    UnknownEntry "unknown_entry" "制度里没有「{found}」这一条。" "The policy has no entry \"{found}\" for this.";
+    WrongSubject "wrong_subject" "流程「order」须是订单流程。" "The flow \"order\" must be a flow of orders.";
     IdTwice "id_twice" "「{found}」出现了两次。" "\"{found}\" stands twice.";
     Reserved "reserved" "「{found}」另有所指,不能用作步骤名。" "\"{found}\" has a meaning of its own and cannot name a step.";
     BadTimezone "bad_timezone" "没有「{found}」这个时区。" "There is no time zone \"{found}\".";

@@ -18,7 +18,7 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use super::calendar::{Pause, WorkCalendar};
-use super::model::{Flow, Policy, Rule, RuleForm, Window, Words};
+use super::model::{ANY, Flow, Lateness, Policy, Rule, RuleForm, Window, Words};
 use crate::ids::{FactId, Name, PersonId};
 use crate::money::{Currency, Money};
 use crate::time::{Stamp, TimeSource, UnixMs};
@@ -35,7 +35,7 @@ pub struct Event {
     /// The fact.
     #[n(0)]
     pub fact: FactId,
-    /// The step; `opened` for the opening.
+    /// The step, or one of [`HAPPENINGS`](super::model::HAPPENINGS), such as `opened` for the opening.
     #[n(1)]
     pub step: Name,
     /// When.
@@ -127,7 +127,7 @@ impl Case {
         self.events.iter().find(|e| e.step == *step)
     }
     fn all<'a>(&'a self, step: &'a Name) -> impl Iterator<Item = &'a Event> {
-        self.events.iter().filter(move |e| e.step == *step)
+        self.events.iter().filter(move |e| e.step == *step || *step == *ANY)
     }
 }
 
@@ -172,11 +172,15 @@ pub struct Finding {
     pub one_of: bool,
     /// How it stands.
     pub verdict: Verdict,
+    /// Nobody has done it yet: it can be made good, or only become later.
+    pub open: bool,
     /// Why it is undecidable.
     pub doubt: Option<Doubt>,
     /// What the policy proposes for each of `about`, or for the one of them; where it is undecidable, if people find it so.
     #[serde(serialize_with = "as_text")]
     pub amount: Option<Money>,
+    /// The grade of penalty that the policy proposes.
+    pub penalty: Option<Name>,
     /// Whole days that it is late by, where days are counted.
     pub days_late: Option<u32>,
     /// When it was or is due, Unix milliseconds.
@@ -210,17 +214,29 @@ fn as_text<S: serde::Serializer>(amount: &Option<Money>, s: S) -> Result<S::Ok, 
 pub fn judge(case: &Case, policy: &Policy, now: UnixMs) -> Vec<Finding> {
     let Some(flow) = policy.flows.get(&case.flow) else { return Vec::new() };
     let clock = case.ended_ms.map_or(now, |ended| ended.min(now));
-    let judging = Judging { case, policy, flow, calendar: WorkCalendar::of(policy), clock };
+    let judging = Judging {
+        case,
+        policy,
+        flow,
+        calendar: WorkCalendar::of(policy),
+        ended_ms: case.ended_ms,
+        clock,
+        now,
+    };
     policy.rules.iter().filter(|rule| rule.concerns(flow)).flat_map(|rule| judging.rule(rule)).collect()
 }
 
+#[derive(Clone, Copy)]
 struct Judging<'a> {
     case: &'a Case,
     policy: &'a Policy,
     flow: &'a Flow,
     calendar: WorkCalendar<'a>,
+    /// When nothing is due any more.
+    ended_ms: Option<UnixMs>,
     /// Now, or when the case ended.
     clock: UnixMs,
+    now: UnixMs,
 }
 
 impl Judging<'_> {
@@ -245,6 +261,17 @@ impl Judging<'_> {
             RuleForm::Urgency { response, resolution, escalate_to } => {
                 self.urgency(rule, response, resolution, escalate_to)
             }
+            RuleForm::WithinHours { from, until, hours, amount, escalate_to } => {
+                let found = self.within_hours(rule, from, until, *hours);
+                let told = |found: Finding| Finding {
+                    amount: self.money(amount.as_deref(), 1).filter(|_| found.verdict != Verdict::Due),
+                    escalate_to: escalate_to.clone().filter(|_| found.verdict == Verdict::Breach),
+                    ..found
+                };
+                found.into_iter().map(told).collect()
+            }
+            RuleForm::Every { from, step, days, times } => self.every(rule, from, step, (*days, *times)),
+            RuleForm::LateDelivery { step, grades } => self.late_delivery(rule, step, grades),
         }
     }
 
@@ -254,7 +281,7 @@ impl Judging<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.case.ended_ms.is_some_and(|ended| ended <= self.clock)
+        self.ended_ms.is_some_and(|ended| ended <= self.clock)
     }
 
     fn finding(&self, rule: &Rule, step: &Name, facts: &[&Event], verdict: Verdict) -> Finding {
@@ -267,8 +294,10 @@ impl Judging<'_> {
             about: rule.about.clone(),
             one_of: rule.one_of,
             verdict,
+            open: self.case.first(step).is_none(),
             doubt: None,
             amount: None,
+            penalty: None,
             days_late: None,
             due_ms: None,
             escalate_to: None,
@@ -281,7 +310,8 @@ impl Judging<'_> {
         let facts = [facts, &[event]].concat();
         let doubt = Doubt { known_since_ms: event.at.known_since_ms, device_clock_ms: event.at() };
         let verdict = if sure { Verdict::Breach } else { Verdict::Undecidable };
-        Finding { doubt: (!sure).then_some(doubt), ..self.finding(rule, &event.step, &facts, verdict) }
+        let doubt = (!sure).then_some(doubt);
+        Finding { doubt, open: false, ..self.finding(rule, &event.step, &facts, verdict) }
     }
 
     fn outside(&self, rule: &Rule, step: &Name, window: &Name, amount: Option<&str>) -> Vec<Finding> {
@@ -436,6 +466,83 @@ impl Judging<'_> {
         missing.map(found).into_iter().collect()
     }
 
+    /// Each `from` is answered by the first `until` that the log has after it.
+    fn within_hours(&self, rule: &Rule, from: &Name, until: &Name, hours: u32) -> Vec<Finding> {
+        let found = |(at, started): (usize, &Event)| {
+            let due = self.calendar.deadline(started.at(), hours, &self.case.pauses)?;
+            let later = self.case.events.get(at + 1..).unwrap_or_default();
+            let ended = later.iter().find(|e| e.step == *until);
+            self.by_then(rule, &[started], ended, until, due)
+        };
+        let starts = self.case.events.iter().enumerate().filter(|(_, e)| e.step == *from);
+        starts.filter_map(found).collect()
+    }
+
+    /// Whether something was done by a moment: nothing to tell, a breach or a doubt, or still due.
+    fn by_then(
+        &self,
+        rule: &Rule,
+        started: &[&Event],
+        ended: Option<&Event>,
+        step: &Name,
+        due: UnixMs,
+    ) -> Option<Finding> {
+        let found = match ended {
+            Some(event) if event.at() <= due => return None,
+            Some(event) => self.against(rule, started, event, event.earliest().is_some_and(|at| at > due)),
+            None if self.clock > due => self.finding(rule, step, started, Verdict::Breach),
+            None if self.is_over() => return None,
+            None => self.finding(rule, step, started, Verdict::Due),
+        };
+        Some(Finding { due_ms: Some(due), ..found })
+    }
+
+    /// The k-th return is owed by the end of its day; one that came early counts for the next that is owed.
+    /// Closing a case does not end what is owed to the customer after it.
+    fn every(&self, rule: &Rule, from: &Name, step: &Name, (days, times): (u32, u32)) -> Vec<Finding> {
+        let Some(at) = self.case.events.iter().position(|e| e.step == *from) else { return Vec::new() };
+        let (_, since) = self.case.events.split_at(at);
+        let Some(started) = since.first() else { return Vec::new() };
+        let mut done = since.iter().skip(1).filter(|e| e.step == *step);
+        let day = self.calendar.local_date(started.at());
+        let judging = Judging { ended_ms: None, clock: self.now, ..*self };
+        for k in 1..=times {
+            let last = day.checked_add_days(Days::new(u64::from(days) * u64::from(k)));
+            let Some(due) = last.and_then(|last| self.end_of(last)) else { break };
+            let ended = done.next();
+            if let Some(found) = judging.by_then(rule, &[started], ended, step, due - 1) {
+                // What is owed next is told, and nothing after it.
+                return vec![found];
+            }
+            if ended.is_none() {
+                break;
+            }
+        }
+        Vec::new()
+    }
+
+    /// How late the step is, or would be now; the grade of the most days reached is proposed.
+    fn late_delivery(&self, rule: &Rule, step: &Name, grades: &[Lateness]) -> Vec<Finding> {
+        let Some(day) = self.case.delivery else { return Vec::new() };
+        let event = self.case.first(step);
+        let late = self.days_past(day, event.map_or(self.clock, Event::at));
+        let sure = event.map_or(late, |e| e.earliest().map_or(0, |at| self.days_past(day, at)));
+        let counted = if sure > 0 { sure } else { late };
+        let reached = grades.iter().filter(|grade| grade.days <= counted).max_by_key(|grade| grade.days);
+        let Some(grade) = reached else { return Vec::new() };
+        let found = match event {
+            Some(event) => self.against(rule, &[], event, sure >= grade.days),
+            None => self.finding(rule, step, &[], Verdict::Breach),
+        };
+        vec![Finding {
+            amount: self.money(grade.amount.as_deref(), 1),
+            penalty: grade.penalty.clone(),
+            days_late: Some(counted),
+            due_ms: self.end_of(day),
+            ..found
+        }]
+    }
+
     fn urgency(&self, rule: &Rule, response: &Name, resolution: &Name, tell: &Name) -> Vec<Finding> {
         let urgency = self.case.urgency.as_ref().and_then(|u| self.policy.urgencies.get(u));
         let Some(urgency) = urgency else { return Vec::new() };
@@ -443,15 +550,9 @@ impl Judging<'_> {
         let found = |(step, hours): (&Name, u32)| {
             // While a pause is open, nothing falls due.
             let due = self.calendar.deadline(self.case.opened_ms, hours, &self.case.pauses)?;
-            let found = match self.case.first(step) {
-                Some(event) if event.at() <= due => return None,
-                Some(event) => self.against(rule, &[], event, event.earliest().is_some_and(|at| at > due)),
-                None if self.clock > due => self.finding(rule, step, &[], Verdict::Breach),
-                None if self.is_over() => return None,
-                None => self.finding(rule, step, &[], Verdict::Due),
-            };
+            let found = self.by_then(rule, &[], self.case.first(step), step, due)?;
             let escalate_to = (found.verdict == Verdict::Breach).then(|| tell.clone());
-            Some(Finding { due_ms: Some(due), escalate_to, ..found })
+            Some(Finding { escalate_to, ..found })
         };
         steps.into_iter().filter_map(found).collect()
     }

@@ -68,15 +68,59 @@ pub struct Policy {
     /// Causes of tickets.
     #[serde(default)]
     pub causes: BTreeMap<Name, Words>,
+    /// Documents that checklists of steps name.
+    #[serde(default)]
+    pub documents: BTreeMap<Name, Point>,
+    /// Points that reviews answer.
+    #[serde(default)]
+    pub checks: BTreeMap<Name, Point>,
     /// Survey questions, each answered 1 to 5 (CSAT).
     #[serde(default)]
     pub survey: BTreeMap<Name, Words>,
     /// Grades of penalties, mildest first.
     #[serde(default)]
     pub penalties: Vec<Grade>,
+    /// Rewards.
+    #[serde(default)]
+    pub rewards: Vec<Grade>,
+    /// What people's work is measured by.
+    #[serde(default)]
+    pub measures: BTreeMap<Name, Measure>,
     /// What is judged.
     #[serde(default)]
     pub rules: Vec<Rule>,
+}
+
+/// The step of a conduct flow with which the person is told in writing, and sees the record.
+pub const NOTIFIED: &str = "notified";
+/// The step of a conduct flow with which it is told to all, and in force.
+pub const PUBLISHED: &str = "published";
+/// The step of a conduct flow by which the person objects: it is in force no more until it is decided.
+pub const APPEALED: &str = "appealed";
+/// The step of a conduct flow that decides about an appeal; its value `decision` is [`UPHELD`] or another word.
+pub const DECIDED: &str = "decided";
+/// The decision that leaves a record in force.
+pub const UPHELD: &str = "upheld";
+/// The role that every record about a person gives to that person (当事人); no policy grants it.
+pub const CONCERNED: &str = "concerned";
+
+/// One entry of a checklist or review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// 中文.
+    pub zh: String,
+    /// English.
+    pub en: String,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+impl Point {
+    /// Both words, Chinese first.
+    pub fn pair(&self) -> (&str, &str) {
+        (&self.zh, &self.en)
+    }
 }
 
 /// Working days and hours.
@@ -157,6 +201,10 @@ pub enum Power {
     Release,
     /// Give an exception its resolution, or a ticket its escalation.
     Resolve,
+    /// See and keep everyone's conduct records.
+    Conduct,
+    /// Count parts into stock.
+    Stock,
 }
 
 /// A flow: an order's stages or one kind of ticket.
@@ -186,10 +234,14 @@ impl Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
-    /// An order.
+    /// An order, or what may become one.
     Order,
     /// A ticket.
     Ticket,
+    /// Anything else that is followed: a visit, customer material in custody, a proposal.
+    Matter,
+    /// A reward or penalty of a person.
+    Conduct,
 }
 
 /// One step of a flow.
@@ -200,14 +252,23 @@ pub struct Step {
     pub id: Name,
     /// What people call it.
     pub title: Words,
-    /// The roles that may record it.
+    /// The roles that may record it; [`CONCERNED`] stands for the person whom the record is about.
     pub by: Vec<Name>,
     /// Steps that must stand before it.
     #[serde(default)]
     pub after: Vec<Name>,
+    /// It may be recorded only so long after another step.
+    #[serde(default)]
+    pub until: Option<Until>,
     /// Evidence that must be attached.
     #[serde(default)]
     pub evidence: Vec<EvidenceKind>,
+    /// Documents that must be attached, each under its name.
+    #[serde(default)]
+    pub documents: Vec<Name>,
+    /// Points that must all be answered [`Step::OK`] before it is done.
+    #[serde(default)]
+    pub checks: Vec<Name>,
     /// Values that must be filled in, by name.
     #[serde(default)]
     pub values: Vec<Name>,
@@ -234,6 +295,21 @@ pub struct Step {
     pub optional: bool,
     /// Where it comes from.
     pub clause: String,
+}
+
+impl Step {
+    /// The answer to a check that holds.
+    pub const OK: &str = "ok";
+}
+
+/// How long a step may still be recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Until {
+    /// The step that starts the days; its own day is not counted.
+    pub after: Name,
+    /// Working days; the last one is included whole.
+    pub working_days: u32,
 }
 
 /// A kind of evidence.
@@ -310,7 +386,45 @@ pub struct Window {
     pub clause: String,
 }
 
-/// A grade of penalty.
+/// Something that people's work is measured by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// What people call it.
+    pub title: Words,
+    /// What is counted.
+    pub form: MeasureForm,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+/// What a measure counts, of one person over a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MeasureForm {
+    /// Orders completed.
+    Completed,
+    /// Orders completed of those due.
+    CompletionRate,
+    /// Orders delivered on time of those delivered.
+    OnTimeRate,
+    /// The mean answer to surveys (CSAT).
+    Satisfaction,
+    /// Complaints that were found justified.
+    Complaints,
+    /// Mean working hours until the response.
+    ResponseHours,
+    /// Mean working hours until the solution.
+    SolutionHours,
+    /// Sales in money.
+    SalesAmount,
+    /// Opportunities that became orders of those that ended.
+    ContractRate,
+    /// Rated by the superior, 1 to 5.
+    Rated,
+}
+
+/// A grade of penalty, or a reward.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grade {
@@ -407,6 +521,37 @@ pub enum RuleForm {
         /// What is proposed, if anything.
         amount: Option<String>,
     },
+    /// `until` must follow each `from` within so many working hours of the calendar.
+    WithinHours {
+        /// The step that starts the hours.
+        from: Name,
+        /// The step that ends them.
+        until: Name,
+        /// Working hours.
+        hours: u32,
+        /// What is proposed, if anything.
+        amount: Option<String>,
+        /// Who is told when they pass.
+        escalate_to: Option<Name>,
+    },
+    /// After `from`, `step` comes again and again: the k-th is due k times so many days later.
+    Every {
+        /// The step that starts the days.
+        from: Name,
+        /// The step that comes again.
+        step: Name,
+        /// Whole days from one to the next.
+        days: u32,
+        /// How often.
+        times: u32,
+    },
+    /// A step recorded later than the delivery date: the grade of the most days reached counts.
+    LateDelivery {
+        /// The step.
+        step: Name,
+        /// What is proposed, by days late.
+        grades: Vec<Lateness>,
+    },
     /// A ticket's response or resolution is late by its urgency.
     Urgency {
         /// The step that counts as the response.
@@ -418,12 +563,39 @@ pub enum RuleForm {
     },
 }
 
+/// What is proposed from so many days late on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lateness {
+    /// Whole days late, from 1.
+    pub days: u32,
+    /// An amount.
+    pub amount: Option<String>,
+    /// A grade of the policy's penalties.
+    pub penalty: Option<Name>,
+}
+
+/// What rules may speak of beside the steps of a flow: the opening, a contact with the customer, an
+/// exception and its resolution, an escalation, and for windows any step at all.
+pub const HAPPENINGS: [&str; 6] = ["opened", "contact", "exception", "resolved", "escalated", ANY];
+/// Any step: what is done outside a window, whatever it is.
+pub const ANY: &str = "any";
+
 impl RuleForm {
-    /// The steps the form speaks of, each with the key that names it. `opened` is not among them: it
-    /// stands for the opening, which every flow has.
+    /// The steps the form speaks of, each with the key that names it. [`HAPPENINGS`] are not among them:
+    /// they may come in every flow.
     pub fn steps(&self) -> Vec<(&'static str, &Name)> {
-        let all = match self {
-            Self::OutsideWindow { step, .. } | Self::LeadTime { step, .. } => vec![("step", step)],
+        self.names().into_iter().filter(|(_, name)| !HAPPENINGS.contains(&name.as_str())).collect()
+    }
+
+    /// Whatever the form speaks of, each with the key that names it.
+    pub fn names(&self) -> Vec<(&'static str, &Name)> {
+        match self {
+            Self::OutsideWindow { step, .. }
+            | Self::LeadTime { step, .. }
+            | Self::LateDelivery { step, .. } => vec![("step", step)],
+            Self::WithinHours { from, until, .. } => vec![("from", from), ("until", until)],
+            Self::Every { from, step, .. } => vec![("from", from), ("step", step)],
             Self::Reminder { step, remind, .. } => vec![("step", step), ("remind", remind)],
             Self::Within { from, until, excused_by, .. } => {
                 let excuse = excused_by.iter().map(|name| ("excused_by", name));
@@ -437,8 +609,7 @@ impl RuleForm {
             Self::Urgency { response, resolution, .. } => {
                 vec![("response", response), ("resolution", resolution)]
             }
-        };
-        all.into_iter().filter(|(_, name)| **name != "opened").collect()
+        }
     }
 }
 

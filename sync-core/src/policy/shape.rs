@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::check::line_of;
 use super::fault::{FaultCode, PolicyFault};
-use super::model::{Calendar, Grade, Material, Role, Rule, Step, Urgency, Window, Words};
+use super::model::{Calendar, Grade, Material, Measure, Point, Role, Rule, Step, Urgency, Window, Words};
 use crate::ids::Name;
 use crate::limits;
 
@@ -40,7 +40,9 @@ pub(super) fn faults(text: &str, table: &DeTable<'_>, whole: &Error) -> Vec<Poli
             "urgencies" => pieces.each::<Urgency>(key, value),
             "windows" => pieces.each::<Window>(key, value),
             "causes" | "survey" => pieces.each::<Words>(key, value),
-            "penalties" => pieces.list::<Grade>(key, value),
+            "documents" | "checks" => pieces.each::<Point>(key, value),
+            "measures" => pieces.each::<Measure>(key, value),
+            "penalties" | "rewards" => pieces.list::<Grade>(key, value),
             "rules" => pieces.list::<Rule>(key, value),
             "flows" => pieces.flows(value),
             _ => {}

@@ -82,7 +82,7 @@ pub struct NextView {
     pub why_not: String,
     /// Why not, in English.
     pub why_not_en: String,
-    /// What it needs: `text-message`, `photo`, `file`, `signature`, or a value's name.
+    /// What it needs: `text-message`, `photo`, `file`, `signature`, or the name of a document, check or value.
     pub needs: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ pub struct ClashView {
     pub left: String,
     /// The other.
     pub right: String,
-    /// `cancelled_but_done`, `content_differs` or `done_twice`.
+    /// `cancelled_but_done`, `content_differs`, `done_twice` or `stock_short`.
     pub kind: &'static str,
     /// What happened, in Chinese.
     pub words: String,
@@ -325,7 +325,8 @@ fn needs(step: &Step) -> Vec<String> {
         EvidenceKind::File => "file",
     };
     let mut needs: Vec<String> = step.evidence.iter().map(|k| evidence(k).to_owned()).collect();
-    needs.extend(step.values.iter().map(ToString::to_string));
+    needs
+        .extend([&step.documents, &step.checks, &step.values].into_iter().flatten().map(ToString::to_string));
     if step.signature {
         needs.push("signature".to_owned());
     }
@@ -384,6 +385,11 @@ fn clash_view(clash: &Clash, state: &State, flow: Option<&Flow>, look: Look<'_>)
             format!("{}与{}确认的内容不同:{}。", who(left), who(right), keys.join("、")),
             format!("{} and {} sealed different content: {}.", who(left), who(right), keys.join(", ")),
         ),
+        ClashKind::StockShort(sku) => (
+            "stock_short",
+            format!("{}与{}各自领用了备件{sku},库存不够两份。", who(left), who(right)),
+            format!("{} and {} each took {sku}; there were not enough for both.", who(left), who(right)),
+        ),
     };
     let settled = clash.settled.as_ref().map(|s| {
         format!(
@@ -407,5 +413,6 @@ fn find_said(state: &State, fact: FactId) -> Option<Said> {
     let step = state.steps.iter().find(|s| s.said.fact == fact).map(|s| s.said);
     let seal = || state.seals.iter().find(|s| s.said.fact == fact).map(|s| s.said);
     let cancelled = || state.cancellations.iter().find(|c| c.said.fact == fact).map(|c| c.said);
-    step.or_else(seal).or_else(cancelled)
+    let moved = || state.moves.iter().find(|m| m.said.fact == fact).map(|m| m.said);
+    step.or_else(seal).or_else(cancelled).or_else(moved)
 }

@@ -8,6 +8,7 @@ use crate::document::Document;
 use crate::domain::fields::{Map, Value};
 use crate::fold::State;
 use crate::ids::{ChangeHash, DocId, Name, PersonId, StoreId};
+use crate::notice::stirs;
 use crate::time::UnixMs;
 
 /// One line of a list. CBOR with integer keys; rebuilt from the document at any time.
@@ -32,7 +33,7 @@ pub struct Row {
     /// The store.
     #[n(5)]
     pub store: Option<StoreId>,
-    /// Who it is for, as in force.
+    /// Who it is for, as in force; of a matter for nobody, what it is about.
     #[n(6)]
     pub customer: String,
     /// The day it is owed, as in force.
@@ -56,6 +57,9 @@ pub struct Row {
     /// Open appointments: day and people.
     #[n(13)]
     pub appointments: Vec<(String, Vec<PersonId>)>,
+    /// From when until when it may have a notice for somebody; never where none.
+    #[n(14)]
+    pub stirs: Option<(UnixMs, UnixMs)>,
 }
 
 impl Row {
@@ -76,8 +80,8 @@ impl Row {
                 .find(|s| state.did(s.what.step.as_str()))
                 .map(|s| s.what.step.clone()),
             store: state.store(),
-            customer: text("customer").or_else(|| text("name")).unwrap_or_default(),
-            due: text("delivery_date").or_else(|| text("appointment")),
+            customer: ["customer", "name", "subject"].into_iter().find_map(text).unwrap_or_default(),
+            due: ["delivery_date", "appointment", "due"].into_iter().find_map(text),
             opened_ms: state.opened_ms(),
             cancelled: state.is_cancelled(),
             closed: state.is_closed(state.flow(rules)),
@@ -85,6 +89,7 @@ impl Row {
             clashes: u32::try_from(state.clashes.iter().filter(|c| c.settled.is_none()).count())
                 .unwrap_or(u32::MAX),
             appointments: open.map(|a| (a.on.clone(), a.people.clone())).collect(),
+            stirs: stirs(doc, state, rules),
         }
     }
 }

@@ -220,6 +220,7 @@ pub fn write(staff: &Staff, seed: u64, index: u32, changes: u32, crew: &[PersonI
         order: None,
         taken_ms: None,
         channel: Some("counter".into()),
+        about: None,
     };
     pen.say(sales, first, Some(opened.into()));
     pen.step(sales, "handed-in", false, Vec::new());

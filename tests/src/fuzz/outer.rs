@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use client_ffi::FieldClient;
 use client_ffi::wishes::{
-    EvidenceWish, ItemWish, OrderWish, Proof, SignatureWish, StepWish, Stroke, TicketWish,
+    CaseWish, EvidenceWish, ItemWish, OrderWish, Proof, SignatureWish, StepWish, Stroke,
 };
 use gendan_server::evidence::EvidenceFile;
 use gendan_server::log::{ChangeLog as _, HeldFilter, KeptLog, Tag};
@@ -104,6 +104,7 @@ fn proof(text: &mut impl FnMut() -> String, number: u64) -> EvidenceWish {
         text: Some(text()),
         blob: Some(text()).filter(|b| b.len() > 20),
         media: Some(text()),
+        document: Some(text()),
     }
 }
 
@@ -124,12 +125,13 @@ fn wish(phone: &FieldClient, text: &mut impl FnMut() -> String, number: u64) {
         taken_ms: Some(number as i64),
         channel: Some(text()),
     };
-    let ticket = TicketWish {
-        kind: text(),
+    let ticket = CaseWish {
+        flow: text(),
         number: text(),
         store: Some(text()),
         urgency: Some(text()),
         order: Some(text()),
+        about: Some(text()),
         channel: Some(text()),
         fields,
     };
@@ -148,7 +150,7 @@ fn wish(phone: &FieldClient, text: &mut impl FnMut() -> String, number: u64) {
     let doc = if number.is_multiple_of(3) { text() } else { "A1".to_owned() };
     let told = match (number >> 8) % 10 {
         0 => phone.open_order(order).err(),
-        1 => phone.open_ticket(ticket).err(),
+        1 => phone.open_case(ticket).err(),
         2 => phone.add_item(doc, item).err(),
         3 => phone.step(doc, step).err(),
         4 => phone.edit(doc, [(text(), Some(text())), (text(), None)].into()).err(),
@@ -156,7 +158,7 @@ fn wish(phone: &FieldClient, text: &mut impl FnMut() -> String, number: u64) {
         6 => phone.contact(doc, text(), text(), vec![proof(text, number)]).err(),
         7 => phone.resolve(doc, text(), text()).err(),
         8 => phone.escalate(doc, text(), text()).err(),
-        _ => phone.part(doc, text(), number as u32, true).err(),
+        _ => phone.part(doc, text(), number as u32, true, Some(text())).err(),
     };
     drop(told.map(|error| error.to_string()));
     drop((phone.case(text()), phone.photos(text()), phone.verify(text())));

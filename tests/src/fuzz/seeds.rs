@@ -205,6 +205,7 @@ fn payloads(company: &Company) -> Vec<Payload> {
             order: Some(order),
             taken_ms: Some(NOW_MS),
             channel: Some("phone".into()),
+            about: None,
         }
         .into(),
         step.into(),

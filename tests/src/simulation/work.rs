@@ -76,12 +76,13 @@ impl Run {
     fn ticket(&mut self, number: String, store: Option<StoreId>) -> Command {
         let fields = texts(&[("customer", "何女士"), ("phone", "13800000000"), ("fault", "抽屉卡住")]);
         let order = DocId::numbered(self.world.company(), DocKind::Order, "A1");
-        Command::OpenTicket {
-            kind: name("repair"),
+        Command::OpenCase {
+            flow: name("repair"),
             number,
             store,
             urgency: None,
             order: Some(order),
+            about: None,
             channel: Some("phone".into()),
             fields,
         }
@@ -157,7 +158,10 @@ impl Run {
         match self.roll(4) {
             0 => Command::Pause(doc, "等配件".into()),
             1 => Command::Resume(doc, None),
-            2 => Command::Part(doc, "滑轨".into(), 1, self.roll(2) == 0),
+            2 => {
+                let consumed = self.roll(2) == 0;
+                Command::Part { doc, sku: "滑轨".into(), quantity: 1, consumed, stock: None }
+            }
             _ => Command::Escalate(doc, name("management"), "客户着急".into()),
         }
     }

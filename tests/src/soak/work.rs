@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use client_ffi::views::{Case, Done, NextStep};
 use client_ffi::wishes::{
-    EvidenceWish, ItemWish, OrderWish, Point, Proof, SignatureWish, StepWish, Stroke, TicketWish, VisitStatus,
+    CaseWish, EvidenceWish, ItemWish, OrderWish, Point, Proof, SignatureWish, StepWish, Stroke, VisitStatus,
 };
 use client_ffi::{FieldClient, FieldError};
 use rand::{Rng as _, RngExt as _};
@@ -131,11 +131,11 @@ impl Worker<'_> {
         let number = format!("R{:05}", self.ledger.number());
         let fields =
             [("customer", "罗女士"), ("phone", "13800000000"), ("product", "衣柜"), ("fault", "柜门松动")];
-        let done = self.client.open_ticket(TicketWish {
-            kind: "repair".into(),
+        let done = self.client.open_case(CaseWish {
+            flow: "repair".into(),
             number: number.clone(),
             fields: fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            ..TicketWish::default()
+            ..CaseWish::default()
         })?;
         self.ledger.begun(number, true);
         Ok(done)
@@ -200,7 +200,7 @@ impl Worker<'_> {
         let mut bytes = vec![0; self.rng.random_range(PHOTO_BYTES)];
         self.rng.fill_bytes(&mut bytes);
         let blob = self.client.attach(number.to_owned(), "image/jpeg".into(), bytes)?;
-        Ok(EvidenceWish { proof: Proof::Photo, text: None, blob: Some(blob), media: None })
+        Ok(EvidenceWish { proof: Proof::Photo, text: None, blob: Some(blob), media: None, document: None })
     }
 
     fn step(&mut self, number: &str, next: &NextStep) -> Result<Done, FieldError> {

@@ -11,7 +11,7 @@ use client_ffi::session::{Cancel, Listener};
 use client_ffi::shell::block_on;
 use client_ffi::transport::TransportError;
 use client_ffi::views::{Done, SyncState};
-use client_ffi::wishes::{OrderWish, SignatureWish, StepWish, TicketWish};
+use client_ffi::wishes::{CaseWish, OrderWish, SignatureWish, StepWish};
 use client_ffi::{FieldClient, FieldError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,7 +31,15 @@ pub enum Deed {
     Tickets,
     /// 客户档案列表 — customer files.
     Customers,
-    /// 单据详情 — an order or ticket, whole.
+    /// 事项列表 — matters: visits, material in custody, proposals.
+    Matters,
+    /// 奖惩记录 — conduct records, as far as this person may see them.
+    Conduct,
+    /// 备件库存 — stocks of parts.
+    Stocks,
+    /// 收件箱 — what this person should hear.
+    Notices,
+    /// 单据详情 — an order, ticket, matter or record, whole.
     Case { doc: String },
     /// 被搁置的记录 — what the relay holds back.
     Held,
@@ -63,18 +71,21 @@ pub enum Deed {
         #[serde(default)]
         fields: Vec<String>,
     },
-    /// 开售后单 — takes an after-sales request in.
-    OpenTicket {
+    /// 开单 — opens a ticket, a matter, a record about a person or an opportunity.
+    OpenCase {
         /// The flow of the policy.
-        kind: String,
+        flow: String,
         number: String,
         #[arg(long)]
         store: Option<String>,
         #[arg(long)]
         urgency: Option<String>,
-        /// The order it is about.
+        /// The order or ticket it is about.
         #[arg(long)]
         order: Option<String>,
+        /// The person it is about: staff number.
+        #[arg(long)]
+        about: Option<String>,
         #[arg(long)]
         channel: Option<String>,
         /// Fields, KEY=VALUE.
@@ -241,6 +252,30 @@ pub enum Deed {
         #[arg(long)]
         #[serde(default)]
         used: bool,
+        /// The stock that it was taken from.
+        #[arg(long)]
+        stock: Option<String>,
+    },
+    /// 转订单 — lets an opportunity become an order of this number.
+    BecomeOrder { doc: String, number: String },
+    /// 建立备件库存 — opens a stock of parts.
+    OpenStock {
+        number: String,
+        #[arg(long)]
+        store: Option<String>,
+    },
+    /// 备件入库 — counts parts into a stock.
+    CountIn {
+        stock: String,
+        sku: String,
+        quantity: u32,
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// 已读 — notes that notices were read.
+    MarkRead {
+        /// Their ids.
+        notices: Vec<String>,
     },
     /// 暂停计时 — stops a ticket's clock: what it waits for.
     Pause { doc: String, reason: String },
@@ -318,6 +353,10 @@ impl Deed {
             Self::Orders => client.orders().and_then(|l| shown("orders", &l, words::lines(&l))),
             Self::Tickets => client.tickets().and_then(|l| shown("tickets", &l, words::lines(&l))),
             Self::Customers => client.customers().and_then(|l| shown("customers", &l, words::lines(&l))),
+            Self::Matters => client.matters().and_then(|l| shown("matters", &l, words::lines(&l))),
+            Self::Conduct => client.conduct().and_then(|l| shown("conduct", &l, words::lines(&l))),
+            Self::Stocks => client.stocks().and_then(|s| shown("stocks", &s, words::stocks(&s))),
+            Self::Notices => client.notices().and_then(|n| shown("notices", &n, words::notices(&n))),
             Self::Case { doc } => client.case(doc).and_then(|c| shown("case", &c, words::case(&c))),
             Self::Held => client.held().and_then(|h| shown("held", &h, words::held(&h))),
             Self::State => client.sync_state().and_then(|s| shown("state", &s, words::state(&s))),
@@ -332,7 +371,7 @@ impl Deed {
             Self::FetchPhoto { .. } | Self::Sync { .. } | Self::Check | Self::Watch { .. } => {
                 self.converse(client)
             }
-            Self::OpenOrder { .. } | Self::OpenTicket { .. } | Self::Step { .. } => done(self.fill(client)),
+            Self::OpenOrder { .. } | Self::OpenCase { .. } | Self::Step { .. } => done(self.fill(client)),
             other => done(other.record(client)),
         }
     }
@@ -393,9 +432,9 @@ impl Deed {
                     channel,
                 })
             }
-            Self::OpenTicket { kind, number, store, urgency, order, channel, fields } => {
+            Self::OpenCase { flow, number, store, urgency, order, about, channel, fields } => {
                 let fields = pairs(&fields)?;
-                client.open_ticket(TicketWish { kind, number, store, urgency, order, channel, fields })
+                client.open_case(CaseWish { flow, number, store, urgency, order, about, channel, fields })
             }
             Self::Step {
                 doc,
@@ -473,7 +512,11 @@ impl Deed {
             }
             Self::Pause { doc, reason } => client.pause(doc, reason),
             Self::Resume { doc, note } => client.resume(doc, note),
-            Self::Part { doc, sku, quantity, used } => client.part(doc, sku, quantity, used),
+            Self::Part { doc, sku, quantity, used, stock } => client.part(doc, sku, quantity, used, stock),
+            Self::BecomeOrder { doc, number } => client.become_order(doc, number),
+            Self::OpenStock { number, store } => client.open_stock(number, store),
+            Self::CountIn { stock, sku, quantity, note } => client.count_in(stock, sku, quantity, note),
+            Self::MarkRead { notices } => client.mark_read(notices),
             _ => Err(FieldError::protocol("deed", "not one that records")),
         }
     }

@@ -23,6 +23,10 @@ pub struct Proofs {
     /// 文件 — any file (may be repeated).
     #[arg(long = "file", value_name = "FILE")]
     file: Vec<String>,
+    /// 清单文件 — a document of a checklist (may be repeated).
+    #[arg(long = "document", value_name = "NAME=FILE")]
+    #[serde(default)]
+    document: Vec<String>,
 }
 
 pub fn pair(text: &str) -> Result<(String, String), FieldError> {
@@ -78,12 +82,21 @@ impl Proofs {
     /// Attaches the files and gives the evidence.
     pub fn gather(&self, client: &FieldClient, doc: &str) -> Result<Vec<EvidenceWish>, FieldError> {
         let mut all: Vec<EvidenceWish> = self.text.iter().map(|text| EvidenceWish::words(text)).collect();
-        let photos = self.photo.iter().map(|path| (Proof::Photo, path));
-        for (proof, path) in photos.chain(self.file.iter().map(|path| (Proof::File, path))) {
+        let mut attach = |proof, path: &str, document| {
             let bytes = std::fs::read(path).map_err(|e| FieldError::invalid(path, e))?;
-            let blob = client.attach(doc.to_owned(), media(path).to_owned(), bytes)?;
-            let media = Some(media(path).to_owned());
-            all.push(EvidenceWish { proof, text: None, blob: Some(blob), media });
+            let blob = Some(client.attach(doc.to_owned(), media(path).to_owned(), bytes)?);
+            all.push(EvidenceWish { proof, text: None, blob, media: Some(media(path).to_owned()), document });
+            Ok::<(), FieldError>(())
+        };
+        for path in &self.photo {
+            attach(Proof::Photo, path, None)?;
+        }
+        for path in &self.file {
+            attach(Proof::File, path, None)?;
+        }
+        for named in &self.document {
+            let (name, path) = pair(named)?;
+            attach(Proof::File, &path, Some(name))?;
         }
         Ok(all)
     }

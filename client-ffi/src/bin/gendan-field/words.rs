@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use client_ffi::views::{Case, Done, HeldLine, Line, Myself, PersonLine, PhotoLine, StoreLine, SyncState};
+use client_ffi::views::{
+    Case, Done, HeldLine, Line, Myself, NoticeLine, PersonLine, PhotoLine, Stock, StoreLine, SyncState,
+};
 
 /// A line of text; writing to memory cannot fail.
 macro_rules! say {
@@ -51,6 +53,30 @@ pub fn lines(lines: &[Line]) -> String {
         let parts = [&line.number, &line.customer, &line.store, &line.step, &line.due, &visits];
         let parts: Vec<&str> = parts.into_iter().map(|p| or_dash(p)).collect();
         say!(out, "{}{marks}", parts.join("  "));
+    }
+    out
+}
+
+/// What a person should hear.
+pub fn notices(notices: &[NoticeLine]) -> String {
+    let unread = notices.iter().filter(|n| !n.read).count();
+    let mut out = format!("{unread}条未读 {unread} unread\n");
+    for n in notices {
+        let mark = if n.read { " " } else { "●" };
+        say!(out, "{mark} {} {}  {}:{}", n.title, n.title_en, n.number, n.words);
+        say!(out, "    {}  [{}]", n.words_en, n.id);
+    }
+    out
+}
+
+/// Stocks of parts.
+pub fn stocks(stocks: &[Stock]) -> String {
+    let mut out = String::new();
+    for stock in stocks {
+        say!(out, "{}", stock.number);
+        for part in &stock.parts {
+            say!(out, "    {}  {}", part.sku, part.count);
+        }
     }
     out
 }

@@ -160,12 +160,13 @@ impl Shop {
         let fields = [("customer", "何女士"), ("phone", "13800000001"), ("address", "幸福街1号")];
         self.at(
             local,
-            Command::OpenTicket {
-                kind: name(kind),
+            Command::OpenCase {
+                flow: name(kind),
                 number: number.into(),
                 store: Some(StoreId::named(COMPANY, "城东店")),
                 urgency: urgency.map(name),
                 order: Some(order(about)),
+                about: None,
                 channel: Some("phone".into()),
                 fields: fields.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             },

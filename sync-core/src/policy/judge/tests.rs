@@ -376,3 +376,91 @@ fn a_finding_stands_for_its_due_moment_or_its_newest_fact() {
     let open = order(case.events.into_iter().take(1).collect());
     assert_eq!(moment(&open, "fetched-late"), Some(ms("2026-11-27T00:00:00")), "it was due");
 }
+
+/// The general profile with one more rule.
+fn with_rule(rule: &str) -> Policy {
+    let head = "[[rules]]\nid = \"x\"\ntitle = { zh = \"规\", en = \"rule\" }\nclause = \"t\"\n";
+    let warning =
+        "[[penalties]]\nid = \"grave\"\ntitle = { zh = \"记过\", en = \"demerit\" }\nclause = \"t\"\n";
+    Policy::parse(&format!("{}\n{warning}{head}{rule}\n", check::shipped("general").unwrap())).unwrap()
+}
+fn of_x(case: &Case, policy: &Policy, now: &str) -> Vec<Finding> {
+    judge(case, policy, ms(now)).into_iter().filter(|f| f.rule == *"x").collect()
+}
+
+#[test]
+fn an_answer_is_owed_within_working_hours_and_each_question_has_its_own() {
+    let rule = "form = \"within-hours\"\nfrom = \"exception\"\nuntil = \"escalated\"\nhours = 2\nescalate_to = \"management\"";
+    let policy = with_rule(rule);
+    // A Friday afternoon: the second working hour is Monday's first.
+    let asked = event(1, "exception", "2026-11-27T17:00:00");
+    for (answered, now, expected) in [
+        (None, "2026-11-30T09:59:59", Some(Verdict::Due)),
+        (None, "2026-11-30T10:00:00", Some(Verdict::Due)),
+        (None, "2026-11-30T10:00:01", Some(Verdict::Breach)),
+        (Some("2026-11-30T10:00:00"), "2026-12-31T00:00:00", None),
+        (Some("2026-11-30T10:00:01"), "2026-12-31T00:00:00", Some(Verdict::Breach)),
+    ] {
+        let mut case = order(vec![asked.clone()]);
+        case.events.extend(answered.map(|at| event(2, "escalated", at)));
+        let found = of_x(&case, &policy, now);
+        assert_eq!(found.first().map(|f| f.verdict), expected, "{answered:?} {now}");
+        let told = found.first().and_then(|f| f.escalate_to.as_ref());
+        assert_eq!(told.is_some(), expected == Some(Verdict::Breach));
+    }
+    let again = event(3, "exception", "2026-11-30T16:00:00");
+    let case = order(vec![asked, event(2, "escalated", "2026-11-27T17:30:00"), again]);
+    assert_eq!(of_x(&case, &policy, "2026-12-01T12:00:00").len(), 1, "the second was not answered");
+}
+
+#[test]
+fn return_visits_fall_due_one_after_the_other_also_when_the_case_is_closed() {
+    let policy =
+        with_rule("form = \"every\"\nfrom = \"delivered\"\nstep = \"contact\"\ndays = 30\ntimes = 2");
+    let mut case = order(vec![event(1, "delivered", "2026-11-01T10:00:00")]);
+    case.ended_ms = Some(ms("2026-11-02T10:00:00"));
+    let verdict = |case: &Case, now: &str| of_x(case, &policy, now).first().map(|f| (f.verdict, f.due_ms));
+    let due = |day: &str| Some(ms(&format!("{day}T23:59:59")) + 999);
+    assert_eq!(verdict(&case, "2026-11-20T10:00:00"), Some((Verdict::Due, due("2026-12-01"))));
+    assert_eq!(verdict(&case, "2026-12-02T00:00:00"), Some((Verdict::Breach, due("2026-12-01"))));
+    case.events.push(event(2, "contact", "2026-12-01T23:00:00"));
+    assert_eq!(verdict(&case, "2026-12-02T00:00:00"), Some((Verdict::Due, due("2026-12-31"))));
+    case.events.push(event(3, "contact", "2027-01-01T09:00:00"));
+    assert_eq!(verdict(&case, "2027-01-02T00:00:00"), Some((Verdict::Breach, due("2026-12-31"))));
+}
+
+#[test]
+fn a_late_delivery_is_graded_by_its_days() {
+    let grades = "[{ days = 1, amount = \"50\" }, { days = 4, amount = \"100\", penalty = \"grave\" }]";
+    let policy = with_rule(&format!("form = \"late-delivery\"\nstep = \"delivered\"\ngrades = {grades}"));
+    for (at, expected) in [
+        ("2026-12-05T23:59:59", None),
+        ("2026-12-06T00:00:00", Some((1, "50.00 CNY", false))),
+        ("2026-12-08T12:00:00", Some((3, "50.00 CNY", false))),
+        ("2026-12-09T00:00:00", Some((4, "100.00 CNY", true))),
+    ] {
+        let found = of_x(&order(vec![event(1, "delivered", at)]), &policy, "2027-01-01T00:00:00");
+        let told =
+            found.first().map(|f| (f.days_late.unwrap(), f.amount.unwrap().to_string(), f.penalty.is_some()));
+        assert_eq!(told, expected.map(|(days, amount, grave)| (days, amount.to_owned(), grave)), "{at}");
+        assert!(found.iter().all(|f| !f.open));
+    }
+    let open = of_x(&order(vec![]), &policy, "2026-12-07T00:00:00");
+    assert_eq!((open[0].days_late, open[0].open), (Some(2), true));
+    let doubtful = Stamp { trusted_ms: None, known_since_ms: None, ..trusted(ms("2026-12-20T00:00:00")) };
+    let case = order(vec![Event { at: doubtful, ..event(1, "delivered", "2026-12-20T00:00:00") }]);
+    assert_eq!(of_x(&case, &policy, "2027-01-01T00:00:00")[0].verdict, Verdict::Undecidable);
+}
+
+#[test]
+fn any_step_may_be_outside_a_window() {
+    let window = "[windows.day]\ntitle = { zh = \"工作日\", en = \"day\" }\nfrom = \"08:00:00\"\nto = \"22:30:00\"\nclause = \"t\"\n";
+    let policy = with_rule(&format!("form = \"outside-window\"\nstep = \"any\"\nwindow = \"day\"\n{window}"));
+    let case = order(vec![
+        event(1, "reviewed", "2026-11-23T22:29:59"),
+        event(2, "placed", "2026-11-23T22:30:00"),
+        event(3, "contact", "2026-11-23T23:00:00"),
+    ]);
+    let facts: Vec<_> = of_x(&case, &policy, "2026-12-01T00:00:00").iter().map(|f| f.facts[0]).collect();
+    assert_eq!(facts, [FactId::from_bytes([2; 16]), FactId::from_bytes([3; 16])]);
+}

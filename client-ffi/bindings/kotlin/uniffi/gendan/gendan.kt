@@ -758,6 +758,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_attach(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_become_order(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_cancel(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_case(
@@ -766,7 +768,11 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_clear(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_conduct(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_contact(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_count_in(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_customers(
     ): Int
@@ -780,15 +786,23 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_held(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_mark_read(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_matters(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_myself(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_note(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_notices(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_open_case(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_open_customer(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_open_order(
     ): Int
-    external fun uniffi_client_ffi_checksum_method_fieldclient_open_ticket(
+    external fun uniffi_client_ffi_checksum_method_fieldclient_open_stock(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_orders(
     ): Int
@@ -811,6 +825,8 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_client_ffi_checksum_method_fieldclient_settle(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_step(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_stocks(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_stores(
     ): Int
@@ -894,6 +910,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_attach(`ptr`: Long,`doc`: RustBuffer.ByValue,`media`: RustBuffer.ByValue,`bytes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_become_order(`ptr`: Long,`doc`: RustBuffer.ByValue,`number`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_cancel(`ptr`: Long,`doc`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_case(`ptr`: Long,`doc`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
@@ -902,7 +920,11 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_client_ffi_fn_method_fieldclient_clear(`ptr`: Long,`doc`: RustBuffer.ByValue,`guarantee`: Byte,`amount`: RustBuffer.ByValue,`method`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_conduct(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_contact(`ptr`: Long,`doc`: RustBuffer.ByValue,`channel`: RustBuffer.ByValue,`words`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_count_in(`ptr`: Long,`stock`: RustBuffer.ByValue,`sku`: RustBuffer.ByValue,`quantity`: Int,`note`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_customers(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -916,19 +938,27 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_client_ffi_fn_method_fieldclient_held(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_mark_read(`ptr`: Long,`notices`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_matters(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_myself(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_note(`ptr`: Long,`doc`: RustBuffer.ByValue,`text`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_notices(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_open_case(`ptr`: Long,`case`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_open_customer(`ptr`: Long,`number`: RustBuffer.ByValue,`store`: RustBuffer.ByValue,`fields`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_open_order(`ptr`: Long,`order`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
-    external fun uniffi_client_ffi_fn_method_fieldclient_open_ticket(`ptr`: Long,`ticket`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_client_ffi_fn_method_fieldclient_open_stock(`ptr`: Long,`number`: RustBuffer.ByValue,`store`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_orders(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
-    external fun uniffi_client_ffi_fn_method_fieldclient_part(`ptr`: Long,`doc`: RustBuffer.ByValue,`sku`: RustBuffer.ByValue,`quantity`: Int,`used`: Byte,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_client_ffi_fn_method_fieldclient_part(`ptr`: Long,`doc`: RustBuffer.ByValue,`sku`: RustBuffer.ByValue,`quantity`: Int,`used`: Byte,`stock`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_pause(`ptr`: Long,`doc`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -947,6 +977,8 @@ internal object UniffiLib {
     external fun uniffi_client_ffi_fn_method_fieldclient_settle(`ptr`: Long,`doc`: RustBuffer.ByValue,`left`: RustBuffer.ByValue,`right`: RustBuffer.ByValue,`keep`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_step(`ptr`: Long,`doc`: RustBuffer.ByValue,`step`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_stocks(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_stores(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -1127,10 +1159,13 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_attach() and 0xFFFF) != 45603) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_become_order() and 0xFFFF) != 62522) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_cancel() and 0xFFFF) != 59090) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_case() and 0xFFFF) != 61143) {
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_case() and 0xFFFF) != 50997) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_check() and 0xFFFF) != 29266) {
@@ -1139,7 +1174,13 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_clear() and 0xFFFF) != 63139) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_conduct() and 0xFFFF) != 44870) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_contact() and 0xFFFF) != 42842) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_count_in() and 0xFFFF) != 62216) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_customers() and 0xFFFF) != 17603) {
@@ -1160,10 +1201,22 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_held() and 0xFFFF) != 44190) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_mark_read() and 0xFFFF) != 6290) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_matters() and 0xFFFF) != 62961) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_myself() and 0xFFFF) != 29961) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_note() and 0xFFFF) != 63056) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_notices() and 0xFFFF) != 4492) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_case() and 0xFFFF) != 25531) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_customer() and 0xFFFF) != 16179) {
@@ -1172,13 +1225,13 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_order() and 0xFFFF) != 31592) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_ticket() and 0xFFFF) != 54060) {
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_open_stock() and 0xFFFF) != 58553) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_orders() and 0xFFFF) != 9350) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_part() and 0xFFFF) != 54263) {
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_part() and 0xFFFF) != 35775) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_pause() and 0xFFFF) != 46418) {
@@ -1206,6 +1259,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_step() and 0xFFFF) != 43547) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_stocks() and 0xFFFF) != 47956) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_stores() and 0xFFFF) != 5557) {
@@ -2200,12 +2256,17 @@ public interface FieldClientInterface {
     fun `attach`(`doc`: kotlin.String, `media`: kotlin.String, `bytes`: kotlin.ByteArray): kotlin.String
     
     /**
+     * Lets an opportunity become an order of this number, with its content.
+     */
+    fun `becomeOrder`(`doc`: kotlin.String, `number`: kotlin.String): Done
+    
+    /**
      * Calls it off.
      */
     fun `cancel`(`doc`: kotlin.String, `reason`: kotlin.String, `proof`: List<EvidenceWish>): Done
     
     /**
-     * An order or ticket, whole.
+     * An order, ticket, matter or record, whole.
      */
     fun `case`(`doc`: kotlin.String): Case
     
@@ -2220,9 +2281,19 @@ public interface FieldClientInterface {
     fun `clear`(`doc`: kotlin.String, `guarantee`: kotlin.Boolean, `amount`: kotlin.String?, `method`: kotlin.String, `proof`: List<EvidenceWish>): Done
     
     /**
+     * Conduct records (奖惩记录) by number, as far as this person may see them.
+     */
+    fun `conduct`(): List<Line>
+    
+    /**
      * Records a contact with the customer.
      */
     fun `contact`(`doc`: kotlin.String, `channel`: kotlin.String, `words`: kotlin.String, `proof`: List<EvidenceWish>): Done
+    
+    /**
+     * Counts parts into a stock.
+     */
+    fun `countIn`(`stock`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `note`: kotlin.String?): Done
     
     /**
      * Customer files by number.
@@ -2258,6 +2329,16 @@ public interface FieldClientInterface {
     fun `held`(): List<HeldLine>
     
     /**
+     * Notes that notices were read, by their ids.
+     */
+    fun `markRead`(`notices`: List<kotlin.String>): Done
+    
+    /**
+     * Matters (事项) by number: visits, material in custody, proposals.
+     */
+    fun `matters`(): List<Line>
+    
+    /**
      * Who works with this device.
      */
     fun `myself`(): Myself
@@ -2266,6 +2347,16 @@ public interface FieldClientInterface {
      * Adds a remark.
      */
     fun `note`(`doc`: kotlin.String, `text`: kotlin.String): Done
+    
+    /**
+     * What this person should hear, newest first.
+     */
+    fun `notices`(): List<NoticeLine>
+    
+    /**
+     * Opens a ticket, a matter, a record about a person or an opportunity.
+     */
+    fun `openCase`(`case`: CaseWish): Done
     
     /**
      * Opens a customer file.
@@ -2278,9 +2369,9 @@ public interface FieldClientInterface {
     fun `openOrder`(`order`: OrderWish): Done
     
     /**
-     * Takes an after-sales request in.
+     * Opens a stock of parts.
      */
-    fun `openTicket`(`ticket`: TicketWish): Done
+    fun `openStock`(`number`: kotlin.String, `store`: kotlin.String?): Done
     
     /**
      * Orders by number.
@@ -2288,9 +2379,9 @@ public interface FieldClientInterface {
     fun `orders`(): List<Line>
     
     /**
-     * Records a part: how many, used or (else) needed.
+     * Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
      */
-    fun `part`(`doc`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `used`: kotlin.Boolean): Done
+    fun `part`(`doc`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `used`: kotlin.Boolean, `stock`: kotlin.String?): Done
     
     /**
      * Stops a ticket's clock: what it waits for.
@@ -2336,6 +2427,11 @@ public interface FieldClientInterface {
      * Records a step.
      */
     fun `step`(`doc`: kotlin.String, `step`: StepWish): Done
+    
+    /**
+     * Stocks of parts, each with what is there.
+     */
+    fun `stocks`(): List<Stock>
     
     /**
      * The company's stores.
@@ -2565,6 +2661,25 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * Lets an opportunity become an order of this number, with its content.
+     */
+    @Throws(FieldException::class)override fun `becomeOrder`(`doc`: kotlin.String, `number`: kotlin.String): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_become_order(
+        it,
+        
+        FfiConverterString.lower(`doc`),
+        FfiConverterString.lower(`number`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Calls it off.
      */
     @Throws(FieldException::class)override fun `cancel`(`doc`: kotlin.String, `reason`: kotlin.String, `proof`: List<EvidenceWish>): Done {
@@ -2585,7 +2700,7 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
-     * An order or ticket, whole.
+     * An order, ticket, matter or record, whole.
      */
     @Throws(FieldException::class)override fun `case`(`doc`: kotlin.String): Case {
             return FfiConverterTypeCase.lift(
@@ -2650,6 +2765,23 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * Conduct records (奖惩记录) by number, as far as this person may see them.
+     */
+    @Throws(FieldException::class)override fun `conduct`(): List<Line> {
+            return FfiConverterSequenceTypeLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_conduct(
+        it,
+        _status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Records a contact with the customer.
      */
     @Throws(FieldException::class)override fun `contact`(`doc`: kotlin.String, `channel`: kotlin.String, `words`: kotlin.String, `proof`: List<EvidenceWish>): Done {
@@ -2663,6 +2795,27 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         FfiConverterString.lower(`channel`),
         FfiConverterString.lower(`words`),
         FfiConverterSequenceTypeEvidenceWish.lower(`proof`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Counts parts into a stock.
+     */
+    @Throws(FieldException::class)override fun `countIn`(`stock`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `note`: kotlin.String?): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_count_in(
+        it,
+        
+        FfiConverterString.lower(`stock`),
+        FfiConverterString.lower(`sku`),
+        FfiConverterUInt.lower(`quantity`),
+        FfiConverterOptionalString.lower(`note`),_status)
 }
     }
     )
@@ -2794,6 +2947,41 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * Notes that notices were read, by their ids.
+     */
+    @Throws(FieldException::class)override fun `markRead`(`notices`: List<kotlin.String>): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_mark_read(
+        it,
+        
+        FfiConverterSequenceString.lower(`notices`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Matters (事项) by number: visits, material in custody, proposals.
+     */
+    @Throws(FieldException::class)override fun `matters`(): List<Line> {
+            return FfiConverterSequenceTypeLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_matters(
+        it,
+        _status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Who works with this device.
      */
     @Throws(FieldException::class)override fun `myself`(): Myself {
@@ -2822,6 +3010,41 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         
         FfiConverterString.lower(`doc`),
         FfiConverterString.lower(`text`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * What this person should hear, newest first.
+     */
+    @Throws(FieldException::class)override fun `notices`(): List<NoticeLine> {
+            return FfiConverterSequenceTypeNoticeLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_notices(
+        it,
+        _status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Opens a ticket, a matter, a record about a person or an opportunity.
+     */
+    @Throws(FieldException::class)override fun `openCase`(`case`: CaseWish): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_case(
+        it,
+        
+        FfiConverterTypeCaseWish.lower(`case`),_status)
 }
     }
     )
@@ -2868,16 +3091,17 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
-     * Takes an after-sales request in.
+     * Opens a stock of parts.
      */
-    @Throws(FieldException::class)override fun `openTicket`(`ticket`: TicketWish): Done {
+    @Throws(FieldException::class)override fun `openStock`(`number`: kotlin.String, `store`: kotlin.String?): Done {
             return FfiConverterTypeDone.lift(
     callWithHandle {
     uniffiRustCallWithError(FieldException) { _status ->
-    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_ticket(
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_open_stock(
         it,
         
-        FfiConverterTypeTicketWish.lower(`ticket`),_status)
+        FfiConverterString.lower(`number`),
+        FfiConverterOptionalString.lower(`store`),_status)
 }
     }
     )
@@ -2903,9 +3127,9 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
-     * Records a part: how many, used or (else) needed.
+     * Records a part: how many, used or (else) needed; one that is used may be taken from a stock.
      */
-    @Throws(FieldException::class)override fun `part`(`doc`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `used`: kotlin.Boolean): Done {
+    @Throws(FieldException::class)override fun `part`(`doc`: kotlin.String, `sku`: kotlin.String, `quantity`: kotlin.UInt, `used`: kotlin.Boolean, `stock`: kotlin.String?): Done {
             return FfiConverterTypeDone.lift(
     callWithHandle {
     uniffiRustCallWithError(FieldException) { _status ->
@@ -2915,7 +3139,8 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         FfiConverterString.lower(`doc`),
         FfiConverterString.lower(`sku`),
         FfiConverterUInt.lower(`quantity`),
-        FfiConverterBoolean.lower(`used`),_status)
+        FfiConverterBoolean.lower(`used`),
+        FfiConverterOptionalString.lower(`stock`),_status)
 }
     }
     )
@@ -3091,6 +3316,23 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         
         FfiConverterString.lower(`doc`),
         FfiConverterTypeStepWish.lower(`step`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Stocks of parts, each with what is there.
+     */
+    @Throws(FieldException::class)override fun `stocks`(): List<Stock> {
+            return FfiConverterSequenceTypeStock.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stocks(
+        it,
+        _status)
 }
     }
     )
@@ -4560,6 +4802,101 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
 
 
 /**
+ * A ticket, matter, record about a person or opportunity to open.
+ */
+data class CaseWish (
+    /**
+     * The flow of the policy: `complaint`, `repair`, `custody`, …
+     */
+    var `flow`: kotlin.String
+    , 
+    /**
+     * 售后单号.
+     */
+    var `number`: kotlin.String
+    , 
+    /**
+     * 门店: its name or id.
+     */
+    var `store`: kotlin.String? = null 
+    , 
+    /**
+     * How urgent, a name of the policy.
+     */
+    var `urgency`: kotlin.String? = null 
+    , 
+    /**
+     * The order or ticket it is about: number or document id.
+     */
+    var `order`: kotlin.String? = null 
+    , 
+    /**
+     * The person it is about: staff number.
+     */
+    var `about`: kotlin.String? = null 
+    , 
+    /**
+     * How it came.
+     */
+    var `channel`: kotlin.String? = null 
+    , 
+    /**
+     * Fields by name: `customer`, `phone`, `fault`, …
+     */
+    var `fields`: Map<kotlin.String, kotlin.String> = mapOf() 
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeCaseWish: FfiConverterRustBuffer<CaseWish> {
+    override fun read(buf: ByteBuffer): CaseWish {
+        return CaseWish(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterMapStringString.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: CaseWish) = (
+            FfiConverterString.allocationSize(value.`flow`) +
+            FfiConverterString.allocationSize(value.`number`) +
+            FfiConverterOptionalString.allocationSize(value.`store`) +
+            FfiConverterOptionalString.allocationSize(value.`urgency`) +
+            FfiConverterOptionalString.allocationSize(value.`order`) +
+            FfiConverterOptionalString.allocationSize(value.`about`) +
+            FfiConverterOptionalString.allocationSize(value.`channel`) +
+            FfiConverterMapStringString.allocationSize(value.`fields`)
+    )
+
+    override fun write(value: CaseWish, buf: ByteBuffer) {
+            FfiConverterString.write(value.`flow`, buf)
+            FfiConverterString.write(value.`number`, buf)
+            FfiConverterOptionalString.write(value.`store`, buf)
+            FfiConverterOptionalString.write(value.`urgency`, buf)
+            FfiConverterOptionalString.write(value.`order`, buf)
+            FfiConverterOptionalString.write(value.`about`, buf)
+            FfiConverterOptionalString.write(value.`channel`, buf)
+            FfiConverterMapStringString.write(value.`fields`, buf)
+    }
+}
+
+
+
+/**
  * Two facts that cannot both lead.
  */
 data class ClashLine (
@@ -4755,6 +5092,11 @@ data class EvidenceWish (
      * Its media type, such as `image/jpeg`.
      */
     var `media`: kotlin.String? = null 
+    , 
+    /**
+     * The document of a checklist that it is, such as `contract`.
+     */
+    var `document`: kotlin.String? = null 
     
 ){
     
@@ -4775,6 +5117,7 @@ public object FfiConverterTypeEvidenceWish: FfiConverterRustBuffer<EvidenceWish>
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalString.read(buf),
         )
     }
 
@@ -4782,7 +5125,8 @@ public object FfiConverterTypeEvidenceWish: FfiConverterRustBuffer<EvidenceWish>
             FfiConverterTypeProof.allocationSize(value.`proof`) +
             FfiConverterOptionalString.allocationSize(value.`text`) +
             FfiConverterOptionalString.allocationSize(value.`blob`) +
-            FfiConverterOptionalString.allocationSize(value.`media`)
+            FfiConverterOptionalString.allocationSize(value.`media`) +
+            FfiConverterOptionalString.allocationSize(value.`document`)
     )
 
     override fun write(value: EvidenceWish, buf: ByteBuffer) {
@@ -4790,6 +5134,7 @@ public object FfiConverterTypeEvidenceWish: FfiConverterRustBuffer<EvidenceWish>
             FfiConverterOptionalString.write(value.`text`, buf)
             FfiConverterOptionalString.write(value.`blob`, buf)
             FfiConverterOptionalString.write(value.`media`, buf)
+            FfiConverterOptionalString.write(value.`document`, buf)
     }
 }
 
@@ -5514,6 +5859,125 @@ public object FfiConverterTypeNextStep: FfiConverterRustBuffer<NextStep> {
 
 
 /**
+ * One thing that a person should hear.
+ */
+data class NoticeLine (
+    /**
+     * Its id, for marking it read.
+     */
+    var `id`: kotlin.String
+    , 
+    /**
+     * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+     */
+    var `kind`: kotlin.String
+    , 
+    /**
+     * What kind it is, in Chinese.
+     */
+    var `title`: kotlin.String
+    , 
+    /**
+     * What kind it is, in English.
+     */
+    var `titleEn`: kotlin.String
+    , 
+    /**
+     * The document's id.
+     */
+    var `doc`: kotlin.String
+    , 
+    /**
+     * Its number.
+     */
+    var `number`: kotlin.String
+    , 
+    /**
+     * Since when.
+     */
+    var `atMs`: kotlin.Long
+    , 
+    /**
+     * When it is or was due.
+     */
+    var `dueMs`: kotlin.Long?
+    , 
+    /**
+     * What happened, in Chinese.
+     */
+    var `words`: kotlin.String
+    , 
+    /**
+     * What happened, in English.
+     */
+    var `wordsEn`: kotlin.String
+    , 
+    /**
+     * The person has read it, on whichever of their devices.
+     */
+    var `read`: kotlin.Boolean
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeNoticeLine: FfiConverterRustBuffer<NoticeLine> {
+    override fun read(buf: ByteBuffer): NoticeLine {
+        return NoticeLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+            FfiConverterOptionalLong.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterBoolean.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: NoticeLine) = (
+            FfiConverterString.allocationSize(value.`id`) +
+            FfiConverterString.allocationSize(value.`kind`) +
+            FfiConverterString.allocationSize(value.`title`) +
+            FfiConverterString.allocationSize(value.`titleEn`) +
+            FfiConverterString.allocationSize(value.`doc`) +
+            FfiConverterString.allocationSize(value.`number`) +
+            FfiConverterLong.allocationSize(value.`atMs`) +
+            FfiConverterOptionalLong.allocationSize(value.`dueMs`) +
+            FfiConverterString.allocationSize(value.`words`) +
+            FfiConverterString.allocationSize(value.`wordsEn`) +
+            FfiConverterBoolean.allocationSize(value.`read`)
+    )
+
+    override fun write(value: NoticeLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`id`, buf)
+            FfiConverterString.write(value.`kind`, buf)
+            FfiConverterString.write(value.`title`, buf)
+            FfiConverterString.write(value.`titleEn`, buf)
+            FfiConverterString.write(value.`doc`, buf)
+            FfiConverterString.write(value.`number`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+            FfiConverterOptionalLong.write(value.`dueMs`, buf)
+            FfiConverterString.write(value.`words`, buf)
+            FfiConverterString.write(value.`wordsEn`, buf)
+            FfiConverterBoolean.write(value.`read`, buf)
+    }
+}
+
+
+
+/**
  * An order to open.
  */
 data class OrderWish (
@@ -5587,6 +6051,53 @@ public object FfiConverterTypeOrderWish: FfiConverterRustBuffer<OrderWish> {
             FfiConverterSequenceTypeItemWish.write(value.`items`, buf)
             FfiConverterOptionalLong.write(value.`takenMs`, buf)
             FfiConverterOptionalString.write(value.`channel`, buf)
+    }
+}
+
+
+
+/**
+ * How many of a part are in a stock.
+ */
+data class PartLine (
+    /**
+     * The part.
+     */
+    var `sku`: kotlin.String
+    , 
+    /**
+     * How many.
+     */
+    var `count`: kotlin.Long
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypePartLine: FfiConverterRustBuffer<PartLine> {
+    override fun read(buf: ByteBuffer): PartLine {
+        return PartLine(
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: PartLine) = (
+            FfiConverterString.allocationSize(value.`sku`) +
+            FfiConverterLong.allocationSize(value.`count`)
+    )
+
+    override fun write(value: PartLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`sku`, buf)
+            FfiConverterLong.write(value.`count`, buf)
     }
 }
 
@@ -6090,6 +6601,53 @@ public object FfiConverterTypeStepWish: FfiConverterRustBuffer<StepWish> {
 
 
 /**
+ * A stock of parts.
+ */
+data class Stock (
+    /**
+     * Its number.
+     */
+    var `number`: kotlin.String
+    , 
+    /**
+     * What is there, by part.
+     */
+    var `parts`: List<PartLine>
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeStock: FfiConverterRustBuffer<Stock> {
+    override fun read(buf: ByteBuffer): Stock {
+        return Stock(
+            FfiConverterString.read(buf),
+            FfiConverterSequenceTypePartLine.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: Stock) = (
+            FfiConverterString.allocationSize(value.`number`) +
+            FfiConverterSequenceTypePartLine.allocationSize(value.`parts`)
+    )
+
+    override fun write(value: Stock, buf: ByteBuffer) {
+            FfiConverterString.write(value.`number`, buf)
+            FfiConverterSequenceTypePartLine.write(value.`parts`, buf)
+    }
+}
+
+
+
+/**
  * A store of the company.
  */
 data class StoreLine (
@@ -6281,93 +6839,6 @@ public object FfiConverterTypeSyncState: FfiConverterRustBuffer<SyncState> {
             FfiConverterOptionalLong.write(value.`leaseUntilMs`, buf)
             FfiConverterUInt.write(value.`policy`, buf)
             FfiConverterString.write(value.`digest`, buf)
-    }
-}
-
-
-
-/**
- * An after-sales ticket to open.
- */
-data class TicketWish (
-    /**
-     * The flow of the policy: `complaint`, `repair`, …
-     */
-    var `kind`: kotlin.String
-    , 
-    /**
-     * 售后单号.
-     */
-    var `number`: kotlin.String
-    , 
-    /**
-     * 门店: its name or id.
-     */
-    var `store`: kotlin.String? = null 
-    , 
-    /**
-     * How urgent, a name of the policy.
-     */
-    var `urgency`: kotlin.String? = null 
-    , 
-    /**
-     * The order it is about: number or document id.
-     */
-    var `order`: kotlin.String? = null 
-    , 
-    /**
-     * How it came.
-     */
-    var `channel`: kotlin.String? = null 
-    , 
-    /**
-     * Fields by name: `customer`, `phone`, `fault`, …
-     */
-    var `fields`: Map<kotlin.String, kotlin.String> = mapOf() 
-    
-){
-    
-
-    
-
-    
-    companion object
-}
-
-/**
- * @suppress
- */
-public object FfiConverterTypeTicketWish: FfiConverterRustBuffer<TicketWish> {
-    override fun read(buf: ByteBuffer): TicketWish {
-        return TicketWish(
-            FfiConverterString.read(buf),
-            FfiConverterString.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterMapStringString.read(buf),
-        )
-    }
-
-    override fun allocationSize(value: TicketWish) = (
-            FfiConverterString.allocationSize(value.`kind`) +
-            FfiConverterString.allocationSize(value.`number`) +
-            FfiConverterOptionalString.allocationSize(value.`store`) +
-            FfiConverterOptionalString.allocationSize(value.`urgency`) +
-            FfiConverterOptionalString.allocationSize(value.`order`) +
-            FfiConverterOptionalString.allocationSize(value.`channel`) +
-            FfiConverterMapStringString.allocationSize(value.`fields`)
-    )
-
-    override fun write(value: TicketWish, buf: ByteBuffer) {
-            FfiConverterString.write(value.`kind`, buf)
-            FfiConverterString.write(value.`number`, buf)
-            FfiConverterOptionalString.write(value.`store`, buf)
-            FfiConverterOptionalString.write(value.`urgency`, buf)
-            FfiConverterOptionalString.write(value.`order`, buf)
-            FfiConverterOptionalString.write(value.`channel`, buf)
-            FfiConverterMapStringString.write(value.`fields`, buf)
     }
 }
 
@@ -7693,6 +8164,62 @@ public object FfiConverterSequenceTypeNextStep: FfiConverterRustBuffer<List<Next
 /**
  * @suppress
  */
+public object FfiConverterSequenceTypeNoticeLine: FfiConverterRustBuffer<List<NoticeLine>> {
+    override fun read(buf: ByteBuffer): List<NoticeLine> {
+        val len = buf.getInt()
+        return List<NoticeLine>(len) {
+            FfiConverterTypeNoticeLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<NoticeLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeNoticeLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<NoticeLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeNoticeLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypePartLine: FfiConverterRustBuffer<List<PartLine>> {
+    override fun read(buf: ByteBuffer): List<PartLine> {
+        val len = buf.getInt()
+        return List<PartLine>(len) {
+            FfiConverterTypePartLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<PartLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypePartLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<PartLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypePartLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterSequenceTypePersonLine: FfiConverterRustBuffer<List<PersonLine>> {
     override fun read(buf: ByteBuffer): List<PersonLine> {
         val len = buf.getInt()
@@ -7823,6 +8350,34 @@ public object FfiConverterSequenceTypeStepLine: FfiConverterRustBuffer<List<Step
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeStepLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeStock: FfiConverterRustBuffer<List<Stock>> {
+    override fun read(buf: ByteBuffer): List<Stock> {
+        val len = buf.getInt()
+        return List<Stock>(len) {
+            FfiConverterTypeStock.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<Stock>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeStock.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<Stock>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeStock.write(it, buf)
         }
     }
 }

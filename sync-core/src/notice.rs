@@ -1,0 +1,342 @@
+//! Notices: what a person should hear about an order, ticket, matter or record, as their inbox shows it.
+//!
+//! In: a document with its state, the rules, now. Out: [`Notice`]s, each with whom it is for ([`To`]). They
+//! follow from the document: nobody sends them, so they are the same on every device of a person, offline
+//! and at the relay, and cannot be lost. A notice has an id that stays as long as what it tells of; which
+//! were read stands in the person's inbox document, which merges like any other.
+//!
+//! Deliberately not here: telling anybody outside (the relay does), and any judgement of its own.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use minicbor::{Decode, Encode};
+use sha2::{Digest as _, Sha256};
+
+use crate::directory::Rules;
+use crate::document::Document;
+use crate::document::history::Entry;
+use crate::fact::kinds::Payload;
+use crate::findings::{case_of, findings};
+use crate::fold::State;
+use crate::ids::{ChangeHash, DocId, DocKind, FactId, Name, PersonId, StoreId};
+use crate::policy::judge::{Finding, Verdict};
+use crate::policy::model::{NOTIFIED, Power};
+use crate::time::UnixMs;
+
+/// So long before something is due its notice comes.
+const AHEAD_MS: i64 = 24 * 3_600_000;
+/// So long a notice of something that is over stays.
+const KEPT_MS: i64 = 30 * AHEAD_MS;
+/// So long after the opening every deadline has passed.
+const LONG_MS: i64 = 20 * 366 * AHEAD_MS;
+
+/// What a notice is about. Numbers are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum NoticeKind {
+    /// A job was assigned.
+    #[n(0)]
+    Assignment,
+    /// Something is due within a day, or has come due.
+    #[n(1)]
+    Reminder,
+    /// A deadline passed, or someone passed it upward.
+    #[n(2)]
+    Escalation,
+    /// What was proposed was approved or declined, a clash settled, a record about the person told.
+    #[n(3)]
+    Decision,
+    /// A clash waits to be settled.
+    #[n(4)]
+    Clash,
+    /// A change waits to be approved or declined.
+    #[n(5)]
+    Proposal,
+    /// Something endangers quality or date, and nobody has resolved it.
+    #[n(6)]
+    Exception,
+}
+
+impl NoticeKind {
+    /// Its name in views and APIs, and its title in Chinese and English.
+    pub const fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Assignment => ("assignment", "派单", "assignment"),
+            Self::Reminder => ("reminder", "到期提醒", "reminder"),
+            Self::Escalation => ("escalation", "上报", "escalation"),
+            Self::Decision => ("decision", "处理结果", "decision"),
+            Self::Clash => ("clash", "待裁决的冲突", "clash to settle"),
+            Self::Proposal => ("proposal", "待批准的修改", "change to approve"),
+            Self::Exception => ("exception", "异常", "exception"),
+        }
+    }
+}
+
+/// Whom a notice is for; only those who see its document get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// One person.
+    Person(PersonId),
+    /// Everyone of a role, where the role is for a store those of the document's.
+    Role(Name),
+    /// Everyone with a power.
+    Power(Power),
+}
+
+/// One notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Stays the same as long as what it tells of.
+    pub id: [u8; 16],
+    /// What about.
+    pub kind: NoticeKind,
+    /// For whom.
+    pub to: To,
+    /// The document.
+    pub doc: DocId,
+    /// Its number.
+    pub number: String,
+    /// The document's store.
+    pub store: Option<StoreId>,
+    /// Since when, as far as is known.
+    pub at_ms: UnixMs,
+    /// When it is or was due.
+    pub due_ms: Option<UnixMs>,
+    /// What happened, in Chinese and English; without personal data of customers.
+    pub words: (String, String),
+}
+
+impl Notice {
+    /// Whether it is for this person now.
+    pub fn reaches(&self, person: PersonId, rules: &Rules<'_>, now_ms: UnixMs) -> bool {
+        match &self.to {
+            To::Person(one) => *one == person,
+            To::Power(power) => rules.has_power(person, now_ms, *power),
+            To::Role(role) => {
+                let here =
+                    |store: Option<StoreId>| store.is_none() || self.store.is_none() || store == self.store;
+                rules.directory.roles_at(person, now_ms).any(|span| span.role == *role && here(span.store))
+            }
+        }
+    }
+}
+
+/// What there is to hear about a document at a moment, in no order that matters.
+pub fn notices(doc: &Document, state: &State, rules: &Rules<'_>, now_ms: UnixMs) -> Vec<Notice> {
+    let telling = Telling { doc, state, rules };
+    let fresh = |notice: &Notice| (0..KEPT_MS).contains(&now_ms.saturating_sub(notice.at_ms));
+    let mut told: Vec<Notice> = telling.said().into_iter().filter(fresh).collect();
+    told.extend(telling.waiting());
+    let found = findings(doc, state, rules, now_ms);
+    let found = found.iter().flat_map(|found| telling.found(found, now_ms));
+    let over = telling.is_over();
+    told.extend(found.filter(|notice| !over || fresh(notice)));
+    told
+}
+
+/// From when until when a document may have something to tell; `None` where it never will as it stands.
+pub fn stirs(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<(UnixMs, UnixMs)> {
+    let telling = Telling { doc, state, rules };
+    let fades = |at_ms: UnixMs| (at_ms, at_ms.saturating_add(KEPT_MS));
+    let said = telling.said().into_iter().map(|notice| fades(notice.at_ms));
+    let waiting = telling.waiting().into_iter().map(|notice| (notice.at_ms, UnixMs::MAX));
+    let later = case_of(doc, state, rules).and_then(|case| {
+        let found = findings(doc, state, rules, case.opened_ms.saturating_add(LONG_MS));
+        let due_ms = found.iter().filter_map(|f| f.due_ms).min()?.saturating_sub(AHEAD_MS);
+        let newest_ms = found.iter().filter_map(|f| f.due_ms).max()?;
+        Some((due_ms, if telling.is_over() { fades(newest_ms).1 } else { UnixMs::MAX }))
+    });
+    said.chain(waiting).chain(later).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+struct Telling<'a> {
+    doc: &'a Document,
+    state: &'a State,
+    rules: &'a Rules<'a>,
+}
+
+impl Telling<'_> {
+    fn notice(
+        &self,
+        kind: NoticeKind,
+        to: To,
+        at_ms: UnixMs,
+        what: &[&dyn Display],
+        words: (String, String),
+    ) -> Notice {
+        let mut id = Sha256::new();
+        let parts = what.iter().map(ToString::to_string);
+        for text in std::iter::once(kind.words().0.to_owned()).chain(parts) {
+            id.update((text.len() as u64).to_be_bytes());
+            id.update(text);
+        }
+        id.update(self.doc.id().to_bytes());
+        let mut short = [0; 16];
+        short.copy_from_slice(&id.finalize()[..16]);
+        Notice {
+            id: short,
+            kind,
+            to,
+            doc: self.doc.id(),
+            number: self.state.opened.as_ref().map(|o| o.what.number.clone()).unwrap_or_default(),
+            store: self.state.store(),
+            at_ms,
+            due_ms: None,
+            words,
+        }
+    }
+
+    /// What someone said that is for somebody else to hear.
+    fn said(&self) -> Vec<Notice> {
+        let mut told = Vec::new();
+        for entry in &self.state.log {
+            let fact = &entry.fact;
+            let Some((kind, to, (zh, en))) = self.hears(entry) else { continue };
+            let by = self.rules.directory.person_name(fact.author);
+            let words = (format!("{by}{zh}"), format!("{by} {en}"));
+            let others = to.into_iter().filter(|to| *to != To::Person(fact.author));
+            told.extend(
+                others.map(|to| self.notice(kind, to, fact.stamp.best().0, &[&fact.id], words.clone())),
+            );
+        }
+        told
+    }
+
+    /// Who hears of a fact, and the words after its author's name.
+    fn hears(&self, entry: &Entry) -> Option<(NoticeKind, Vec<To>, (String, String))> {
+        use NoticeKind::{Decision, Escalation};
+        let people = |people: BTreeSet<PersonId>| people.into_iter().map(To::Person).collect();
+        Some(match &entry.fact.payload {
+            Payload::Escalated(p) => {
+                let words = (format!("上报:{}", p.reason), format!("passed it upward: {}", p.reason));
+                (Escalation, vec![To::Role(p.to.clone())], words)
+            }
+            Payload::Approved(p) => {
+                let words = ("批准了修改".to_owned(), "approved the change".to_owned());
+                (Decision, people(self.proposers(entry.change, &p.heads)), words)
+            }
+            Payload::Declined(p) => {
+                let words =
+                    (format!("驳回了修改:{}", p.reason), format!("declined the change: {}", p.reason));
+                (Decision, people(self.proposers(entry.change, &p.heads)), words)
+            }
+            Payload::Settled(p) => {
+                let sides = [p.left, p.right].into_iter().filter_map(|side| self.author_of(side));
+                let words = (format!("裁决了冲突:{}", p.reason), format!("settled the clash: {}", p.reason));
+                (Decision, people(sides.collect()), words)
+            }
+            Payload::Step(p) if self.doc.id().kind() == DocKind::Conduct && p.step == *NOTIFIED => {
+                let words = ("书面通知您一项奖惩记录".to_owned(), "told you of a conduct record".to_owned());
+                (Decision, self.state.about().map(To::Person).into_iter().collect(), words)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Complete or called off.
+    fn is_over(&self) -> bool {
+        self.state.is_cancelled() || self.state.is_closed(self.state.flow(self.rules))
+    }
+
+    fn author_of(&self, fact: FactId) -> Option<PersonId> {
+        self.state.log.iter().find(|entry| entry.fact.id == fact).map(|entry| entry.fact.author)
+    }
+
+    /// Who wrote what a decision was about: what its heads cover and no earlier seal did.
+    fn proposers(&self, decision: ChangeHash, heads: &[ChangeHash]) -> BTreeSet<PersonId> {
+        let history = self.doc.history();
+        let earlier: Vec<&[ChangeHash]> = self
+            .state
+            .seals
+            .iter()
+            .filter(|seal| history.knew(decision, seal.said.change))
+            .map(|seal| seal.heads.as_slice())
+            .collect();
+        let facts: BTreeSet<_> = self.state.log.iter().map(|entry| entry.change).collect();
+        let new = |hash: ChangeHash| {
+            !facts.contains(&hash)
+                && history.covers(heads, &[hash])
+                && !earlier.iter().any(|sealed| history.covers(sealed, &[hash]))
+        };
+        let metas = self.doc.metas();
+        let devices =
+            metas.iter().filter(|meta| new(meta.hash)).filter_map(|meta| meta.actor).map(|a| a.device);
+        devices.filter_map(|device| self.rules.directory.devices.get(&device)).map(|d| d.person).collect()
+    }
+
+    /// What waits for somebody, as it stands.
+    fn waiting(&self) -> Vec<Notice> {
+        let (state, mut told) = (self.state, Vec::new());
+        for (id, appointment) in state.appointments.iter().filter(|(_, a)| a.status.is_open()) {
+            let on = &appointment.on;
+            for person in &appointment.people {
+                let words = (format!("派给您的工作:{on}"), format!("a job for you on {on}"));
+                let said = appointment.said;
+                let what: [&dyn Display; 3] = [id, &said.fact, person];
+                told.push(self.notice(
+                    NoticeKind::Assignment,
+                    To::Person(*person),
+                    said.at.best().0,
+                    &what,
+                    words,
+                ));
+            }
+        }
+        for clash in state.clashes.iter().filter(|clash| clash.settled.is_none()) {
+            let sides = state.log.iter().filter(|e| e.fact.id == clash.left || e.fact.id == clash.right);
+            let at_ms = sides.map(|entry| entry.fact.stamp.best().0);
+            let words = (
+                "两边各自记录的事不能同时成立,请裁决".to_owned(),
+                "two records cannot both lead: settle it".to_owned(),
+            );
+            let what: [&dyn Display; 2] = [&clash.left, &clash.right];
+            let to = To::Power(Power::Settle);
+            told.push(self.notice(NoticeKind::Clash, to, at_ms.max().unwrap_or_default(), &what, words));
+        }
+        if let Some(sealed) = state.in_force.as_ref().filter(|_| !state.proposed.is_empty()) {
+            let keys: Vec<String> =
+                state.proposed.iter().map(|p| format!("{}={:?}", p.key, p.proposed)).collect();
+            let newest = state.seals.iter().map(|seal| seal.said.at.best().0).max().unwrap_or_default();
+            let words = (
+                format!("有{}处修改待批准", keys.len()),
+                format!("{} changes wait to be approved", keys.len()),
+            );
+            let what: [&dyn Display; 2] = [&format!("{sealed:?}"), &keys.join(";")];
+            told.push(self.notice(NoticeKind::Proposal, To::Power(Power::Approve), newest, &what, words));
+        }
+        for (exception, _) in state.exceptions.iter().filter(|(_, resolution)| resolution.is_none()) {
+            let what = &exception.what.what;
+            let words = (format!("异常:{what}"), format!("exception: {what}"));
+            let (fact, at_ms) = (exception.said.fact, exception.said.at.best().0);
+            told.push(self.notice(NoticeKind::Exception, To::Power(Power::Resolve), at_ms, &[&fact], words));
+        }
+        told
+    }
+
+    /// What the rules found: a reminder to those it is about, an escalation to whom the policy names.
+    fn found(&self, found: &Finding, now_ms: UnixMs) -> Vec<Notice> {
+        let due_ms = found.due_ms;
+        let soon = due_ms.is_some_and(|due| due.saturating_sub(AHEAD_MS) <= now_ms);
+        if found.verdict == Verdict::Undecidable || (found.verdict == Verdict::Due && !soon) {
+            return Vec::new();
+        }
+        let done = |role: &Name| (found.verdict == Verdict::Breach, role.clone());
+        let reminded =
+            found.about.iter().filter(|_| found.open).map(|role| (NoticeKind::Reminder, done(role)));
+        let escalated = found.escalate_to.iter().map(|role| (NoticeKind::Escalation, done(role)));
+        let title = &found.title;
+        let told = reminded.chain(escalated).map(|(kind, (late, role))| {
+            let words = if late {
+                (format!("已过期:{}", title.zh), format!("overdue: {}", title.en))
+            } else {
+                (format!("即将到期:{}", title.zh), format!("due soon: {}", title.en))
+            };
+            let due = due_ms.unwrap_or_default();
+            let what: [&dyn Display; 4] = [&found.rule, &role, &due, &late];
+            let at_ms = if late { due } else { due.saturating_sub(AHEAD_MS) };
+            Notice { due_ms, ..self.notice(kind, To::Role(role.clone()), at_ms, &what, words) }
+        });
+        told.collect()
+    }
+}
