@@ -31,6 +31,13 @@ pub enum Ask {
     },
     /// A report's bytes, in base64.
     Report(Wanted),
+    /// Try a policy on the orders and tickets of the last days.
+    Try {
+        /// The policy: an absolute path, or the name of a shipped one.
+        policy: String,
+        /// How many days.
+        days: u32,
+    },
     /// Write a backup.
     Backup {
         /// A new folder.

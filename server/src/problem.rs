@@ -10,14 +10,17 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sync_core::refusal::{Lang, Refusal, RefusalCode};
 
+use crate::faulty::{Fault, Faulty};
 use crate::log::LogError;
 use crate::relay::RelayError;
 
-/// A problem (RFC 9457 §3.1), with the extension members `code` and `detail_en`.
+/// A problem (RFC 9457 §3.1), with the extension members `code`, `detail_en` and,
+/// of a policy, `faults`.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// `urn:gendan:problem:CODE`.
-    pub r#type: String,
+    #[schema(value_type = String)]
+    pub r#type: Box<str>,
     /// The status in words.
     pub title: &'static str,
     /// The HTTP status.
@@ -25,9 +28,15 @@ pub struct Problem {
     /// The stable code.
     pub code: &'static str,
     /// What is wrong and what to do, in Chinese.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// The same in English.
-    pub detail_en: String,
+    #[schema(value_type = String)]
+    pub detail_en: Box<str>,
+    /// What is wrong with a policy, one by one.
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(value_type = Vec<Fault>, required = false)]
+    pub faults: Box<[Fault]>,
     /// Seconds after which it is worth trying again: the header `Retry-After` (RFC 9110 §10.2.3).
     #[serde(skip)]
     #[schema(ignore)]
@@ -38,12 +47,13 @@ impl Problem {
     /// A problem with its words.
     pub fn new(status: StatusCode, code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
         Self {
-            r#type: format!("urn:gendan:problem:{code}"),
+            r#type: format!("urn:gendan:problem:{code}").into(),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code,
-            detail: zh.into(),
-            detail_en: en.into(),
+            detail: zh.into().into(),
+            detail_en: en.into().into(),
+            faults: Box::default(),
             retry_after_s: None,
         }
     }
@@ -138,6 +148,13 @@ impl From<RelayError> for Problem {
             }
             other => Self::internal(&other),
         }
+    }
+}
+impl From<Faulty> for Problem {
+    fn from(faulty: Faulty) -> Self {
+        let (zh, en) = ("制度有问题,改好后再试。", "The policy has faults; mend them and try again.");
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid", zh, en);
+        Self { faults: faulty.faults().into(), ..problem }
     }
 }
 impl From<LogError> for Problem {

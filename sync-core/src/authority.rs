@@ -8,18 +8,22 @@
 
 use std::collections::BTreeSet;
 
-use crate::directory::{RoleSpan, Rules};
+use crate::directory::{Directory, Proposal, ProposalState, RoleSpan, Rules};
 use crate::document::history::History;
 use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Map, Value};
 use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
-use crate::fact::kinds::{Evidence, Outcome, Paused, Payload, Step, StockMoved};
+use crate::fact::kinds::{
+    Evidence, Outcome, Paused, Payload, PolicyProposed, PolicyPublished, Step, StockMoved,
+};
 use crate::fold::State;
-use crate::ids::{ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
+use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
 use crate::policy::calendar::WorkCalendar;
-use crate::policy::model::{CONCERNED, Flow, Point, Policy, Power, Scope, Step as StepRule, Subject, Until};
+use crate::policy::model::{
+    CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
+};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
 
@@ -127,9 +131,12 @@ impl<'a> Act<'a> {
 
     /// Refuses unless one of the person's roles has the power.
     pub fn power(&self, power: Power, action: Pair<'_>) -> Verdict {
-        let policy = self.policy()?;
-        let able: Vec<Name> =
-            policy.roles.iter().filter(|(_, r)| r.may.contains(&power)).map(|(n, _)| n.clone()).collect();
+        self.role(|role| role.may.contains(&power), action)
+    }
+
+    fn role(&self, able: impl Fn(&Role) -> bool, action: Pair<'_>) -> Verdict {
+        let roles = self.policy()?.roles.iter().filter(|(_, role)| able(role));
+        let able: Vec<Name> = roles.map(|(name, _)| name.clone()).collect();
         self.one_of(&able, action)
     }
 
@@ -359,9 +366,7 @@ impl<'a> Act<'a> {
     /// Stopping the clock moves deadlines: only who does the job or assigns it may, and says why.
     fn paused(&self, p: &Paused) -> Verdict {
         self.open()?;
-        if p.reason.trim().is_empty() {
-            return Err(no(RefusalCode::ValueMissing).with_words("action", PAUSE).with("field", "reason"));
-        }
+        reasoned(&p.reason, PAUSE)?;
         if self.state.is_paused() {
             return Err(no(RefusalCode::StepRepeated).with_words("action", PAUSE));
         }
@@ -526,13 +531,15 @@ impl<'a> Act<'a> {
                 (Some(_), _) => Err(no(RefusalCode::AlreadyExists).with("what", &directory.name)),
             };
         }
-        let first = directory.policies.is_empty() && directory.founder == Some(self.person);
         match payload {
-            Payload::PolicyPublished(p) => {
-                if directory.policies.last().is_some_and(|last| p.version <= last.version) {
-                    return Err(no(RefusalCode::PolicyInvalid).with("reason", "the version is not higher"));
-                }
-                if first { Ok(()) } else { self.power(Power::Policy, ("发布制度", "publish a policy")) }
+            Payload::PolicyPublished(p) => self.published(p),
+            Payload::PolicyProposed(p) => self.policy_proposed(p),
+            Payload::PolicyDeclined(p) => {
+                let action = ("驳回制度", "decline a policy");
+                self.power(Power::Policy, action)?;
+                reasoned(&p.reason, action)?;
+                not_long(&p.reason)?;
+                self.proposal_waits(p.hash)
             }
             Payload::DeviceEnrolled(p) => {
                 let key = directory.key.ok_or_else(|| no(RefusalCode::DirectoryMissing))?;
@@ -556,6 +563,75 @@ impl<'a> Act<'a> {
             _ => Err(no(RefusalCode::NewerApp)),
         }
     }
+
+    /// Management publishes, the founder the first one (S1 第二十二条). It judges nothing that was done
+    /// before it was published: its day does not lie back when it arrives.
+    fn published(&self, p: &PolicyPublished) -> Verdict {
+        let directory = self.rules.directory;
+        if directory.policies.last().is_some_and(|last| p.version <= last.version) {
+            return Err(no(RefusalCode::PolicyInvalid).with("reason", "the version is not higher"));
+        }
+        if directory.policies.is_empty() && directory.founder == Some(self.person) {
+            return Ok(());
+        }
+        self.power(Power::Policy, ("发布制度", "publish a policy"))?;
+        if p.effective_ms < self.received_ms.saturating_sub(limits::POLICY_LATE_MS_MAX) {
+            let effective =
+                crate::time::utc(p.effective_ms).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            return Err(no(RefusalCode::PolicyRetroactive).with("effective", effective));
+        }
+        if p.effective_ms > self.received_ms.saturating_add(limits::POLICY_AHEAD_MS_MAX) {
+            return Err(no(RefusalCode::PolicyInvalid).with("reason", "its day is more than ten years ahead"));
+        }
+        p.proposal.map_or(Ok(()), |hash| self.proposal_waits(hash))
+    }
+
+    /// Whoever sees all of the company's work may propose how it is done.
+    fn policy_proposed(&self, p: &PolicyProposed) -> Verdict {
+        self.role(|role| role.scope == Scope::All, ("提议制度", "propose a policy"))?;
+        not_long(p.note.as_deref().unwrap_or_default())?;
+        let known = Directory::policies_of(self.doc);
+        if known.waiting(p.hash).is_some() {
+            return Err(no(RefusalCode::AlreadyExists).with("what", &p.name));
+        }
+        let waiting = |p: &&Proposal| p.state == ProposalState::Waiting;
+        if known.proposals.iter().filter(waiting).count() >= limits::POLICY_PROPOSALS_MAX {
+            let refusal =
+                no(RefusalCode::TooLarge).with_words("what", ("待批制度的数量", "the number of proposals"));
+            return Err(refusal.with("limit", limits::POLICY_PROPOSALS_MAX));
+        }
+        Ok(())
+    }
+
+    /// Whether the author had a proposal of this hash before them that nobody has decided about.
+    fn proposal_waits(&self, hash: BlobHash) -> Verdict {
+        let known = Directory::policies_of(self.doc);
+        if known.waiting(hash).is_some() {
+            return Ok(());
+        }
+        let decided = known.proposals.iter().any(|p| p.hash == hash);
+        Err(if decided {
+            no(RefusalCode::NothingProposed)
+        } else {
+            no(RefusalCode::NotFound).with("what", hash)
+        })
+    }
+}
+
+/// A reason must be given.
+fn reasoned(reason: &str, action: Pair<'_>) -> Verdict {
+    if reason.trim().is_empty() {
+        return Err(no(RefusalCode::ValueMissing).with_words("action", action).with("field", "reason"));
+    }
+    Ok(())
+}
+
+fn not_long(text: &str) -> Verdict {
+    if text.chars().count() <= limits::TEXT_CHARS_MAX {
+        return Ok(());
+    }
+    let refusal = no(RefusalCode::TooLarge).with_words("what", ("文字", "the text"));
+    Err(refusal.with("limit", limits::TEXT_CHARS_MAX))
 }
 
 const CONDUCT: Pair<'static> = ("查看奖惩记录", "see a conduct record");

@@ -1,12 +1,13 @@
 //! The directory: the company's people, roles, stores, devices and policies, folded from its log.
 //!
 //! In: the directory document, whose only content is signed facts. Out: who somebody is, which roles
-//! they had at a moment, whose key a device has. Facts stand in the log's one order, so every replica
+//! they had at a moment, whose key a device has, which policies are in force, proposed and declined. Facts stand in the log's one order, so every replica
 //! folds the same directory. [`Rules`] joins it with the policies it names.
 
 use std::collections::BTreeMap;
 
 use crate::document::Document;
+use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
 use crate::fact::kinds::Payload;
 use crate::ids::{BlobHash, CompanyId, DeviceId, Name, PersonId, StoreId};
@@ -70,6 +71,42 @@ pub struct PolicyRef {
     pub effective_ms: UnixMs,
 }
 
+/// A policy that was proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The hash of its proposed form.
+    pub hash: BlobHash,
+    /// The policy's name.
+    pub name: Name,
+    /// Why.
+    pub note: Option<String>,
+    /// Who proposed it.
+    pub by: PersonId,
+    /// When, as far as their device knew.
+    pub at_ms: UnixMs,
+    /// How it stands.
+    pub state: ProposalState,
+}
+
+/// How it stands with a proposed policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProposalState {
+    /// Management has not decided.
+    Waiting,
+    /// It is published. That stands also where somebody declined it elsewhere meanwhile.
+    Approved {
+        /// As this version.
+        version: u32,
+    },
+    /// It was declined; the same policy may be proposed again.
+    Declined {
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: PersonId,
+    },
+}
+
 /// The folded directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
@@ -89,6 +126,8 @@ pub struct Directory {
     pub devices: BTreeMap<DeviceId, Device>,
     /// Policies, oldest first.
     pub policies: Vec<PolicyRef>,
+    /// Proposed policies, oldest first; of those with one hash at most the last waits.
+    pub proposals: Vec<Proposal>,
 }
 
 impl Directory {
@@ -96,13 +135,29 @@ impl Directory {
     pub fn read(doc: &Document) -> Self {
         let mut directory = Self::default();
         for entry in doc.log() {
-            directory.apply(&entry.fact.payload, entry.fact.author);
+            directory.apply(&entry.fact);
         }
         directory
     }
 
-    fn apply(&mut self, payload: &Payload, author: PersonId) {
-        match payload {
+    /// Folds the policies and proposals of a directory document, and nothing else of it: as somebody
+    /// had them there, without verifying every device again.
+    pub fn policies_of(doc: &Document) -> Self {
+        let mut directory = Self::default();
+        for entry in doc.log() {
+            directory.policy(&entry.fact);
+        }
+        directory
+    }
+
+    /// The proposal of this hash that waits for a decision.
+    pub fn waiting(&self, hash: BlobHash) -> Option<&Proposal> {
+        self.proposals.iter().rfind(|p| p.hash == hash && p.state == ProposalState::Waiting)
+    }
+
+    fn apply(&mut self, fact: &Fact) {
+        let author = fact.author;
+        match &fact.payload {
             Payload::Founded(p) if self.key.is_none() => {
                 let key = PublicKey(*p.key);
                 let Ok(certificate) = Certificate::verify(&p.certificate, &key) else { return };
@@ -140,14 +195,40 @@ impl Directory {
                     device.revoked.get_or_insert_with(|| p.reason.clone());
                 }
             }
+            _ => self.policy(fact),
+        }
+    }
+
+    fn policy(&mut self, fact: &Fact) {
+        match &fact.payload {
             Payload::PolicyPublished(p) => {
                 let newest = self.policies.last().map_or(0, |last| last.version);
-                if p.version > newest {
-                    self.policies.push(PolicyRef {
-                        version: p.version,
-                        hash: p.hash,
-                        effective_ms: p.effective_ms,
-                    });
+                if p.version <= newest {
+                    return;
+                }
+                let published = PolicyRef { version: p.version, hash: p.hash, effective_ms: p.effective_ms };
+                self.policies.push(published);
+                let approved = self.proposals.iter_mut().rfind(|proposal| Some(proposal.hash) == p.proposal);
+                if let Some(proposal) = approved {
+                    proposal.state = ProposalState::Approved { version: p.version };
+                }
+            }
+            // Two who propose the same apart propose one.
+            Payload::PolicyProposed(p) if self.waiting(p.hash).is_none() => self.proposals.push(Proposal {
+                hash: p.hash,
+                name: p.name.clone(),
+                note: p.note.clone(),
+                by: fact.author,
+                at_ms: fact.stamp.best().0,
+                state: ProposalState::Waiting,
+            }),
+            Payload::PolicyDeclined(p) => {
+                let waits = |proposal: &&mut Proposal| {
+                    proposal.hash == p.hash && proposal.state == ProposalState::Waiting
+                };
+                if let Some(proposal) = self.proposals.iter_mut().rfind(waits) {
+                    let (reason, by) = (p.reason.clone(), fact.author);
+                    proposal.state = ProposalState::Declined { reason, by };
                 }
             }
             _ => {}

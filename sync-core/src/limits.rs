@@ -47,6 +47,13 @@ pub const POLICY_FAULTS_MAX: usize = 100;
 pub const POLICY_DEPTH_MAX: usize = 32;
 /// Days, hours or months that a policy may count in one place.
 pub const POLICY_COUNT_MAX: u32 = 3_660;
+/// Proposed policies that wait for management at a time.
+pub const POLICY_PROPOSALS_MAX: usize = 20;
+/// How long the day from which a policy is in force may lie back when it is published: the time that a
+/// decision needs to arrive, and no more, because a policy judges nothing that was done before it.
+pub const POLICY_LATE_MS_MAX: i64 = 60_000;
+/// How far ahead it may lie: ten years. What is further is a slip of the pen.
+pub const POLICY_AHEAD_MS_MAX: i64 = 3_660 * 24 * 3_600_000;
 /// Heads that a seal or a document may name.
 pub const HEADS_MAX: usize = 64;
 /// Characters of a name such as a role, step or flow.

@@ -80,9 +80,10 @@ catalogue! {
     OnBehalf "on_behalf" 30 "此人不能使用这台设备。" "This person may not use this device.";
     DirectoryMissing "directory_missing" 31 "设备还没有收到公司名录,请先联网同步。" "The device has no directory yet; connect and sync first.";
     LeaseEnded "lease_ended" 32 "此设备已太久没有联网({until}到期),请先联网同步再用。" "This device has not been seen for too long (since {until}); connect and sync first.";
-    CheckFailed "check_failed" 33 "「{action}」之前「{check}」须合格;不合格请与客户协商或拒接。" "\"{action}\" needs \"{check}\" to be in order; agree on it with the customer, or refuse.";
-    TooLate "too_late" 34 "「{action}」的期限已于{until}结束。" "The time for \"{action}\" ended on {until}.";
-    StockShort "stock_short" 35 "备件{sku}库存只有{there},不够领用;请先盘点入库。" "There are only {there} of {sku} in stock; count parts in first.";
+    PolicyRetroactive "policy_retroactive" 33 "制度不能从过去生效:{effective}已过,请另定日期。" "A policy cannot be in force from the past: {effective} is over; choose another day.";
+    CheckFailed "check_failed" 34 "「{action}」之前「{check}」须合格;不合格请与客户协商或拒接。" "\"{action}\" needs \"{check}\" to be in order; agree on it with the customer, or refuse.";
+    TooLate "too_late" 35 "「{action}」的期限已于{until}结束。" "The time for \"{action}\" ended on {until}.";
+    StockShort "stock_short" 36 "备件{sku}库存只有{there},不够领用;请先盘点入库。" "There are only {there} of {sku} in stock; count parts in first.";
 }
 
 /// One refusal. Shape on the wire: a CBOR map with integer keys.

@@ -107,13 +107,12 @@ pub fn at_offset(ms: UnixMs, seconds: i32) -> DateTime<FixedOffset> {
     utc(ms).with_timezone(&offset)
 }
 
-/// The moment in UTC; what chrono cannot hold (some 262,000 years away) is clamped.
+/// The moment in UTC; what chrono cannot hold in every zone (some 262,000 years away) is clamped.
 pub fn utc(ms: UnixMs) -> DateTime<Utc> {
-    Utc.timestamp_millis_opt(ms).single().unwrap_or(if ms < 0 {
-        DateTime::<Utc>::MIN_UTC
-    } else {
-        DateTime::<Utc>::MAX_UTC - TimeDelta::days(2)
-    })
+    let zones = TimeDelta::days(2);
+    let (first, last) = (DateTime::<Utc>::MIN_UTC + zones, DateTime::<Utc>::MAX_UTC - zones);
+    let within = ms.clamp(first.timestamp_millis(), last.timestamp_millis());
+    Utc.timestamp_millis_opt(within).single().unwrap_or(first)
 }
 
 #[cfg(test)]
@@ -140,7 +139,9 @@ mod tests {
     #[test]
     fn moments_out_of_range_are_clamped() {
         for ms in [i64::MIN, i64::MAX] {
-            at_offset(ms, 14 * 3600);
+            for hours in [-14, 14] {
+                assert!(!at_offset(ms, hours * 3600).naive_local().to_string().is_empty());
+            }
         }
     }
 }

@@ -36,7 +36,10 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
     let code_for = json!({ "number": "M01" }).to_string();
     /// Method, path, token, body; then status and code.
     type Row<'a> = (&'a str, &'a str, Option<&'a str>, &'a str, u16, &'a str);
-    let table: [Row<'_>; 42] = [
+    let (proposal, early) =
+        (format!("/v1/policies/proposals/{}", "00".repeat(32)), "/v1/policies?effective_ms=1");
+    let small = include_str!("../policies/small.toml");
+    let table: [Row<'_>; 52] = [
         ("GET", "/v1/people", None, "", 401, "unauthorized"),
         ("GET", "/v1/stores", None, "", 401, "unauthorized"),
         ("GET", "/v1/people", Some("nonsense"), "", 401, "unauthorized"),
@@ -52,6 +55,16 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
         ("POST", "/v1/policies", boss, "not = [toml", 422, "policy_invalid"),
         ("POST", "/v1/policies", boss, &"长".repeat(10_000), 413, "bad_body"),
         ("POST", "/v1/policies", None, "", 401, "unauthorized"),
+        ("POST", early, boss, small, 422, "policy_retroactive"),
+        ("POST", "/v1/policies?effective=2026-12-1", boss, small, 422, "invalid_value"),
+        ("POST", "/v1/policies?effective=2026-13-01", boss, small, 422, "invalid_value"),
+        ("POST", "/v1/policies?effective_ms=99999999999999", boss, small, 422, "policy_invalid"),
+        ("POST", "/v1/policies?since=1", boss, small, 400, "bad_query"),
+        ("POST", "/v1/policies/proposals", clerk, "not = [toml", 422, "policy_invalid"),
+        ("POST", "/v1/policies/proposals/short/approve", boss, "{}", 422, "invalid_value"),
+        ("POST", &format!("{proposal}/approve"), boss, "{}", 404, "not_found"),
+        ("POST", &format!("{proposal}/decline"), boss, r#"{"reason":"x"}"#, 404, "not_found"),
+        ("POST", "/v1/policies/try?days=0", boss, small, 422, "invalid_value"),
         ("DELETE", "/v1/people", boss, "", 405, "method_not_allowed"),
         ("GET", "/v1/commands", boss, "", 405, "method_not_allowed"),
         ("GET", "/v2/people", boss, "", 404, "not_found"),

@@ -24,6 +24,8 @@ enum May {
     Device,
     /// Anybody of the office, who is shown what is theirs.
     Office,
+    /// Somebody of the office whose role sees all orders; a salesperson's does not.
+    Overseer,
     /// Somebody of the office with a role that may; a planner may not.
     Role,
 }
@@ -31,7 +33,7 @@ enum May {
 /// Method, path as documented, who may, and a body that is right in form.
 type Row = (&'static str, &'static str, May, &'static str);
 
-const TABLE: [Row; 27] = [
+const TABLE: [Row; 32] = [
     ("get", "/healthz", May::Anybody, ""),
     ("get", "/readyz", May::Anybody, ""),
     ("get", "/metrics", May::Anybody, ""),
@@ -52,7 +54,12 @@ const TABLE: [Row; 27] = [
     ("get", "/v1/reports/{name}", May::Office, ""),
     ("get", "/v1/blobs/{hash}", May::Office, ""),
     ("get", "/v1/policies", May::Office, ""),
+    ("get", "/v1/policies/proposals", May::Office, ""),
+    ("post", "/v1/policies/proposals", May::Overseer, POLICY),
+    ("post", "/v1/policies/try", May::Overseer, POLICY),
     ("post", "/v1/policies", May::Role, POLICY),
+    ("post", "/v1/policies/proposals/{hash}/approve", May::Role, "{}"),
+    ("post", "/v1/policies/proposals/{hash}/decline", May::Role, r#"{"reason":"再想想"}"#),
     ("post", "/v1/commands", May::Role, r#"{"do":"add_person","number":"P77","name":"某人"}"#),
     ("post", "/v1/accounts", May::Role, r#"{"number":"M01","password":"another password"}"#),
     ("post", "/v1/enrolments", May::Role, r#"{"number":"M01"}"#),
@@ -84,6 +91,7 @@ fn every_operation_asks_who_comes_and_the_table_names_them_all() {
     let served = Served::with(1_000);
     let boss = served.login("M01");
     let planner = served.hire(&boss, "P01", "planner");
+    let sales = served.hire(&boss, "D01", "sales");
     let left = served.hire(&boss, "P02", "planner");
     let end = json!({ "do": "end_role", "number": "P02", "role": "planner" });
     assert_eq!(served.post("/v1/commands", Some(&boss), &end).status, 200);
@@ -101,7 +109,7 @@ fn every_operation_asks_who_comes_and_the_table_names_them_all() {
         let refused: &[&str] = match may {
             May::Anybody => &[],
             May::Device => &["nonsense", &of_office, &old_device],
-            May::Office | May::Role => &["nonsense", &of_device, &old_office, &left],
+            May::Office | May::Overseer | May::Role => &["nonsense", &of_device, &old_office, &left],
         };
         let responses = &document["paths"][path][method]["responses"];
         if may == May::Anybody {
@@ -115,15 +123,16 @@ fn every_operation_asks_who_comes_and_the_table_names_them_all() {
             is_problem(&ask(Some(token)), 401, "unauthorized");
             asked += 1;
         }
-        if may == May::Role {
-            is_problem(&ask(Some(&planner)), 403, "role_missing");
+        if matches!(may, May::Overseer | May::Role) {
+            let refused = if may == May::Role { &planner } else { &sales };
+            is_problem(&ask(Some(refused)), 403, "role_missing");
             assert!(responses["403"].is_object(), "{path} documents its 403");
         }
-        if may == May::Office {
+        if matches!(may, May::Office | May::Overseer) {
             assert!(matches!(ask(Some(&planner)).status, 200 | 404), "{path}");
         }
     }
-    assert_eq!(asked, 3 + 19 * 4);
+    assert_eq!(asked, 3 + 24 * 4);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod enrol;
 pub mod held;
 pub mod office;
 pub mod policy;
+pub mod proposals;
 pub mod reports;
 pub mod sync;
 pub mod system;
@@ -68,6 +69,8 @@ pub struct App {
     pub seats: Arc<Seats>,
     /// The pace at which each device is read.
     pub changes: Pace<DeviceId>,
+    /// Held while a policy is tried.
+    pub trying: Mutex<()>,
     /// Renders the metrics.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     requests: Pace<IpAddr>,
@@ -100,6 +103,7 @@ impl App {
             requests: Pace::per_minute(config.requests_per_minute),
             attempts: Pace::per_minute(config.attempts_per_minute),
             seen: Mutex::default(),
+            trying: Mutex::default(),
             relay,
             projection,
             blobs,
@@ -231,6 +235,11 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(devices::list))
         .routes(routes!(policy::publish))
         .routes(routes!(policy::current))
+        .routes(routes!(policy::try_one))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::propose))
+        .routes(routes!(proposals::approve))
+        .routes(routes!(proposals::decline))
         .routes(routes!(blobs::blob))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))

@@ -6,10 +6,10 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use sync_core::ids::PersonId;
 use sync_core::policy::check;
-use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 
 use super::Context;
+use crate::faulty::Faulty;
 use crate::identity::keys::KeyRing;
 use crate::identity::passwords;
 use crate::log::ChangeLog;
@@ -49,8 +49,7 @@ impl Init {
                 check::SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
             );
         };
-        let policy = Policy::parse(toml)
-            .map_err(|faults| anyhow::anyhow!("the shipped profile has faults: {faults:?}"))?;
+        let policy = Faulty::check(&self.profile, toml)?;
         let role = self.role.parse().context("--role")?;
         if !policy.roles.contains_key(&role) {
             bail!("the profile {:?} has no role {role}", self.profile);

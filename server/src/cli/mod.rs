@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 use sync_core::store::{SledStore, StoreKey};
 
 use crate::clock::Clock;
+use crate::faulty::Faulty;
 use crate::identity::keys::KeyRing;
 use crate::log::KeptLog;
 use crate::relay::Relay;
@@ -59,7 +60,7 @@ enum Command {
     Verify(proof::Verify),
     /// Write a report as JSON, CSV, Excel or a page to print.
     Report(report::Report),
-    /// Check or compare policies; needs no data folder.
+    /// Check, compare or try policies; only trying needs a data folder.
     #[command(subcommand)]
     Policy(policy::Policies),
     /// Print the OpenAPI document.
@@ -147,8 +148,12 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
     };
     if let Err(error) = &outcome {
-        let faults = error.downcast_ref().map(policy::Faulty::faults);
-        context.say(&serde_json::json!({ "error": format!("{error:#}"), "faults": faults }));
+        let mut told = serde_json::json!({ "error": format!("{error:#}") });
+        if let Some(faulty) = error.downcast_ref::<Faulty>() {
+            print!("{}", faulty.lines());
+            told["faults"] = serde_json::json!(faulty.faults());
+        }
+        context.say(&told);
     }
     outcome
 }

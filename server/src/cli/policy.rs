@@ -1,4 +1,5 @@
-//! `gendan policy`: what is wrong with a policy, and what differs between two. Needs no data folder.
+//! `gendan policy`: what is wrong with a policy, what differs between two, and what one would have found in
+//! the orders and tickets of the last days. Only the last needs a data folder, and writes nothing there.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -9,12 +10,13 @@ use serde_json::{Value, json};
 use sync_core::limits;
 use sync_core::policy::check;
 use sync_core::policy::difference::{Difference, differences};
-use sync_core::policy::fault::PolicyFault;
 use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
-use sync_core::refusal::Lang;
 
 use super::Context;
+use crate::control::{self, Ask};
+use crate::faulty::Faulty;
+use crate::trial::{self, Example, How, Trial};
 
 /// Policies as files.
 #[derive(Subcommand)]
@@ -23,6 +25,9 @@ pub enum Policies {
     Lint(Lint),
     /// Say what differs between two policies.
     Diff(Diff),
+    /// Say what a policy would have found in the orders and tickets of the last days, beside what is found
+    /// now; also while the relay runs.
+    Try(Try),
 }
 
 /// Checks one policy.
@@ -41,25 +46,14 @@ pub struct Diff {
     after: String,
 }
 
-/// A policy that cannot be worked by; the faults were told.
-#[derive(Debug, thiserror::Error)]
-#[error("「{policy}」有{}处问题,改好后再试。 / {policy} has {} faults; mend them and try again", .faults.len(), .faults.len())]
-pub struct Faulty {
+/// Tries a policy.
+#[derive(Args)]
+pub struct Try {
+    /// The policy: a TOML file, or the name of a shipped one.
     policy: String,
-    faults: Vec<PolicyFault>,
-}
-
-impl Faulty {
-    /// The faults, for machines.
-    pub fn faults(&self) -> Value {
-        let fault = |fault: &PolicyFault| {
-            json!({
-                "code": fault.code.as_str(), "path": fault.path, "line": fault.line,
-                "zh": fault.words(Lang::Zh), "en": fault.words(Lang::En),
-            })
-        };
-        self.faults.iter().map(fault).collect()
-    }
+    /// How many days are looked back.
+    #[arg(long, default_value_t = trial::DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(trial::DAYS_MAX)))]
+    days: u32,
 }
 
 impl Policies {
@@ -68,6 +62,7 @@ impl Policies {
         match self {
             Self::Lint(lint) => lint.run(context),
             Self::Diff(diff) => diff.run(context),
+            Self::Try(tried) => tried.run(context),
         }
     }
 }
@@ -98,6 +93,57 @@ impl Diff {
     }
 }
 
+impl Try {
+    /// Runs it: on the store itself, or through the relay that has it open.
+    fn run(self, context: &Context) -> anyhow::Result<()> {
+        let policy = open(&self.policy)?;
+        let named = match check::shipped(&self.policy) {
+            Some(_) => self.policy.clone(),
+            None => std::path::absolute(&self.policy)?.to_string_lossy().into_owned(),
+        };
+        let days = self.days;
+        let tried: Trial = match control::ask(&context.data, &Ask::Try { policy: named, days })? {
+            Some(answer) => serde_json::from_value(answer)?,
+            None => {
+                let company = context.open()?;
+                trial::try_policy(&company.relay, &policy, days, context.clock.unix_ms())?
+            }
+        };
+        let (zh, en) = policy.title.pair();
+        println!("制度「{zh}」试行近{days}天的{}张单:{}条规则有不同。", tried.judged, tried.rules.len());
+        println!(
+            "\"{en}\" tried on {} of the last {days} days: {} rules differ.",
+            tried.judged,
+            tried.rules.len()
+        );
+        if tried.cut_short {
+            println!("单太多,只试了一部分;请缩短天数。 / There are more; try fewer days.");
+        }
+        for rule in &tried.rules {
+            let (before, after) = (sum(&rule.before), sum(&rule.after));
+            println!(
+                "{}「{}」{}: +{} −{} ~{}, {before} → {after}",
+                rule.rule, rule.zh, rule.en, rule.new, rule.gone, rule.changed
+            );
+        }
+        for Example { number, rule, how, before, after } in &tried.examples {
+            let sign = match how {
+                How::New => '+',
+                How::Gone => '−',
+                How::Changed => '~',
+            };
+            let amount = |amount: &Option<String>| amount.clone().unwrap_or_else(|| "0".to_owned());
+            println!("    {sign} {number} {rule}: {} → {}", amount(before), amount(after));
+        }
+        context.say(&serde_json::to_value(&tried)?);
+        Ok(())
+    }
+}
+
+fn sum(amounts: &[String]) -> String {
+    if amounts.is_empty() { "0".to_owned() } else { amounts.join(" + ") }
+}
+
 fn line(difference: &Difference) -> String {
     let Difference { path, before, after, clause } = difference;
     let clause = clause.as_ref().map(|clause| format!("  ({clause})")).unwrap_or_default();
@@ -111,20 +157,13 @@ fn line(difference: &Difference) -> String {
     }
 }
 
-/// Reads a policy, and says what is wrong with it where it cannot be worked by.
-fn open(name: &str) -> anyhow::Result<Policy> {
+/// Reads a policy: a shipped one by its name, or a file.
+pub fn open(name: &str) -> anyhow::Result<Policy> {
     let toml = match check::shipped(name) {
         Some(toml) => toml.to_owned(),
         None => read(Path::new(name))?,
     };
-    Policy::parse(&toml).map_err(|faults| {
-        for fault in &faults {
-            let line = fault.line.map(|line| format!(":{line}")).unwrap_or_default();
-            println!("{name}{line}: {} [{}]", fault.path, fault.code.as_str());
-            println!("    {}\n    {}", fault.words(Lang::Zh), fault.words(Lang::En));
-        }
-        Faulty { policy: name.to_owned(), faults }.into()
-    })
+    Ok(Faulty::check(name, &toml)?)
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

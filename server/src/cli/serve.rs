@@ -10,7 +10,7 @@ use clap::Args;
 use sync_core::store::{DeviceStore, SledStore, StoreError};
 use tracing_subscriber::EnvFilter;
 
-use super::{Company, Context, import, keep, proof, report};
+use super::{Company, Context, import, keep, policy, proof, report};
 use crate::api::{App, router};
 use crate::blob::objects::ObjectBlobs;
 use crate::clock::Clock;
@@ -20,6 +20,7 @@ use crate::listen;
 use crate::log::{ChangeLog as _, KeptLog, LogError};
 use crate::projection::{Place, Projection};
 use crate::relay::Relay;
+use crate::trial;
 
 /// Threads that work for sessions at a time: enough to go on while some wait for the disk, few enough that
 /// what each works on fits memory. What is over waits its turn.
@@ -77,6 +78,11 @@ impl Serve {
             Ask::Report(wanted) => {
                 let rows = rows.get().context("the read model is still being built; try again in a while")?;
                 report::answer(&served.relay, rows, &wanted, clock.unix_ms(), &handle)
+            }
+            Ask::Try { policy, days } => {
+                let policy = policy::open(&policy)?;
+                let tried = trial::try_policy(&served.relay, &policy, days, clock.unix_ms())?;
+                Ok(serde_json::to_value(tried)?)
             }
             Ask::Backup { folder } => keep::back_up(&served.log, &data, &folder),
         })?;

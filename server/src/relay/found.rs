@@ -66,7 +66,7 @@ pub fn found(
         fact: Some((FactId::at(now_ms, clerk.draw()), founded.number(), founded.to_cbor().into())),
         stamp: now.stamp(None),
     };
-    relay.write(clerk, &action, now_ms)?;
+    relay.write(clerk, &action, None, now_ms)?;
     relay.publish(clerk, policy, 1, now_ms, now)?;
     Ok(relay)
 }

@@ -34,6 +34,8 @@ pub(super) struct Gathered {
     admitted: Vec<(ChangeHash, usize)>,
     /// What was held of the document before, whatever became of it.
     earlier: Vec<HeldChange>,
+    /// Small records of the relay that stand or fall with them.
+    pub records: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether one of them may change who sees the document.
     moves: bool,
 }
@@ -114,6 +116,10 @@ impl Relay {
         let barred = match self.shut_out(&footing, peer) {
             Some(refusal) => Some(refusal),
             None => self.outside(&footing, peer, doc, now_ms)?,
+        };
+        let barred = match barred {
+            Some(refusal) => Some(refusal),
+            None => self.names_a_missing_policy(peer, doc, &change.bytes)?,
         };
         let verdict = match barred {
             Some(refusal) => Err(refusal),
@@ -267,7 +273,7 @@ impl Relay {
             return Ok(BTreeMap::new());
         }
         let doc = stage.id();
-        let mut records = Vec::new();
+        let mut records = std::mem::take(&mut gathered.records);
         if doc.kind() == DocKind::Directory && gathered.has_admitted() {
             // What came by itself until now is entered before what is said now.
             self.moments(now_ms)?;

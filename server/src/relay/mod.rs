@@ -15,6 +15,7 @@ pub mod gate;
 mod hub;
 pub mod moments;
 pub mod office;
+pub mod policies;
 pub mod shelf;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use sync_core::directory::{Directory, Rules};
 use sync_core::document::{Document, DocumentError};
 use sync_core::ids::{BlobHash, ChangeHash, CompanyId, DocId, PersonId, Position};
 use sync_core::policy::model::Policy;
-use sync_core::policy::publish::Published;
+use sync_core::policy::publish::{Published, PublishedError};
 use sync_core::refusal::Refusal;
 use sync_core::time::UnixMs;
 use sync_core::wire::frames::FeedItem;
@@ -97,6 +98,8 @@ pub struct Relay {
     shelf: Shelf,
     /// Up to which moment people's interests stand in the log, once that is known.
     as_of: Mutex<Option<UnixMs>>,
+    /// Held while a policy gets its version.
+    publishing: Mutex<()>,
     /// The position of the directory's newest change.
     directory_at: AtomicU64,
     /// Documents to compact.
@@ -107,7 +110,7 @@ pub struct Relay {
     heads: tokio::sync::watch::Sender<Position>,
 }
 
-/// The log's records of published policies begin so.
+/// The log's records of published and proposed policies begin so.
 const POLICY_RECORD: &[u8] = b"policy/";
 
 impl Relay {
@@ -120,6 +123,7 @@ impl Relay {
             company,
             footing: RwLock::new(Arc::default()),
             as_of: Mutex::new(None),
+            publishing: Mutex::default(),
             directory_at: AtomicU64::new(0),
             noted: Noted::default(),
             hub: Hub::default(),
@@ -189,8 +193,7 @@ impl Relay {
         }
         for policy in &footing.directory.policies {
             let Some(bytes) = self.log.record(&policy_record(policy.hash))? else { continue };
-            let damaged = |e: &dyn std::fmt::Display| DocumentError::Unreadable(format!("policy: {e}"));
-            let opened = Published::open(&bytes, policy.hash).map_err(|e| damaged(&e))?;
+            let opened = Published::open(&bytes, policy.hash).map_err(|e| unreadable_policy(&e))?;
             footing.policies.insert(policy.version, opened.policy);
             footing.blobs.insert(policy.version, PolicyBlob { hash: policy.hash, bytes });
         }
@@ -244,7 +247,11 @@ impl Drop for Listening {
     }
 }
 
-/// The record under which a published policy is kept.
+fn unreadable_policy(error: &PublishedError) -> RelayError {
+    DocumentError::Unreadable(format!("policy: {error}")).into()
+}
+
+/// The record under which a published or proposed policy is kept.
 pub fn policy_record(hash: BlobHash) -> Vec<u8> {
     [POLICY_RECORD, &hash.0].concat()
 }

@@ -43,6 +43,27 @@ impl Clerk<'_> {
 impl Relay {
     /// Carries out a command of the office; durable when this returns. Gives the documents it changed.
     pub fn act(&self, clerk: &mut Clerk<'_>, command: Command, now: &Now) -> Result<Vec<DocId>, RelayError> {
+        self.carry(clerk, command, None, now)
+    }
+
+    /// Carries out a command that names a policy's bytes, and keeps them in the same batch.
+    pub(super) fn act_keeping(
+        &self,
+        clerk: &mut Clerk<'_>,
+        command: Command,
+        policy: &Published,
+        now: &Now,
+    ) -> Result<(), RelayError> {
+        self.carry(clerk, command, Some(policy), now).map(drop)
+    }
+
+    fn carry(
+        &self,
+        clerk: &mut Clerk<'_>,
+        command: Command,
+        policy: Option<&Published>,
+        now: &Now,
+    ) -> Result<Vec<DocId>, RelayError> {
         let footing = self.footing();
         let now_ms = now.unix_ms();
         let trusted =
@@ -60,7 +81,7 @@ impl Relay {
         let actions = decide(command, id, &setting, &mut || clerk.draw())?;
         let mut docs = Vec::new();
         for action in actions {
-            if self.write(clerk, &action, now_ms)? {
+            if self.write(clerk, &action, policy, now_ms)? {
                 docs.push(action.doc);
             }
         }
@@ -71,10 +92,12 @@ impl Relay {
         &self,
         clerk: &Clerk<'_>,
         action: &Action,
+        policy: Option<&Published>,
         now_ms: UnixMs,
     ) -> Result<bool, RelayError> {
-        let footing = self.footing();
         self.shelf.with(action.doc, |found| {
+            // While nobody else writes the document: a directory is judged by itself as it stands.
+            let footing = self.footing();
             let mut stage = found.clone().unwrap_or_else(|| Document::new(action.doc));
             let epoch = self.office_epoch();
             let author = Author { person: clerk.person, device: clerk.device, key: clerk.key, epoch };
@@ -83,6 +106,7 @@ impl Relay {
             let mut gathered = Gathered::default();
             let payload = action.fact.as_ref().map(|(_, kind, bytes)| Payload::from_cbor(*kind, bytes));
             gathered.admit(action.doc, change, clerk.device, payload.and_then(Result::ok).as_ref());
+            gathered.records.extend(policy.map(|p| (policy_record(p.hash), Some(p.bytes.clone()))));
             self.settle(found, stage, gathered, now_ms)?;
             Ok(true)
         })
@@ -93,21 +117,6 @@ impl Relay {
     fn office_epoch(&self) -> u32 {
         let [.., a, b, c, d] = self.log.epoch().to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
-    }
-
-    /// Publishes a checked policy: its published form is kept, then the directory names it.
-    pub fn publish(
-        &self,
-        clerk: &mut Clerk<'_>,
-        published: &Published,
-        version: u32,
-        effective_ms: UnixMs,
-        now: &Now,
-    ) -> Result<(), RelayError> {
-        let record = (policy_record(published.hash), Some(published.bytes.clone()));
-        self.append(Batch { records: vec![record], at_ms: now.unix_ms(), ..Batch::default() })?;
-        self.act(clerk, Command::PublishPolicy(version, published.hash, effective_ms), now)?;
-        Ok(())
     }
 
     /// What became of the changes of a device that were held, as items of a feed.

@@ -10,8 +10,9 @@ use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Field, Kind, Map, Value, item_key};
 use crate::fact::kinds::{
     Approved, Assigned, Cancelled, Cleared, Contact, Declined, DeviceEnrolled, DeviceRevoked, Escalated,
-    Exception, Opened, Part, Paused, Payload, Payment, PersonAdded, PolicyPublished, Resolved, Resumed,
-    RoleEnded, RoleGranted, Settled, Step, StockMoved, StoreAdded, Visited,
+    Exception, Opened, Part, Paused, Payload, Payment, PersonAdded, PolicyDeclined, PolicyProposed,
+    PolicyPublished, Resolved, Resumed, RoleEnded, RoleGranted, Settled, Step, StockMoved, StoreAdded,
+    Visited,
 };
 use crate::fold::content::SEALED;
 use crate::fold::{State, fold};
@@ -160,9 +161,11 @@ fn simple(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
             one(directory, DeviceEnrolled { certificate: certificate.into(), custodial })
         }
         Command::Revoke(device, reason) => one(directory, DeviceRevoked { device, reason }),
-        Command::PublishPolicy(version, hash, effective_ms) => {
-            one(directory, PolicyPublished { version, hash, effective_ms })
+        Command::PublishPolicy { version, hash, effective_ms, proposal } => {
+            one(directory, PolicyPublished { version, hash, effective_ms, proposal })
         }
+        Command::ProposePolicy(hash, name, note) => one(directory, PolicyProposed { hash, name, note }),
+        Command::DeclinePolicy(hash, reason) => one(directory, PolicyDeclined { hash, reason }),
         _ => Err(Refusal::new(RefusalCode::NewerApp)),
     }
 }

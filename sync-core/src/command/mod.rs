@@ -225,8 +225,21 @@ pub enum Command {
     Enrol(Vec<u8>, bool),
     /// Shut a device out.
     Revoke(DeviceId, String),
-    /// Publish a policy: version, hash, from when.
-    PublishPolicy(u32, BlobHash, UnixMs),
+    /// Publish a policy.
+    PublishPolicy {
+        /// Its version.
+        version: u32,
+        /// The hash of its published form.
+        hash: BlobHash,
+        /// From when it is in force.
+        effective_ms: UnixMs,
+        /// The proposal that is approved with it.
+        proposal: Option<BlobHash>,
+    },
+    /// Propose a policy: the hash of its proposed form, its name, why.
+    ProposePolicy(BlobHash, Name, Option<String>),
+    /// Decline a proposed policy: the hash of its proposed form, why.
+    DeclinePolicy(BlobHash, String),
 }
 
 /// What one command does to one document. Kept until the relay has it.

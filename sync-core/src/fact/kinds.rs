@@ -421,6 +421,24 @@ payloads! {
         1 hash: BlobHash,
         /// From when it is in force.
         2 effective_ms: UnixMs,
+        /// The proposal that is approved with it, by the hash of its proposed form.
+        3 proposal: Option<BlobHash>,
+    }
+    /// A policy is proposed to management; it is in force once it is published (47).
+    48 PolicyProposed {
+        /// The hash of its proposed form: the published form with version 0, which no policy has.
+        0 hash: BlobHash,
+        /// The policy's name.
+        1 name: Name,
+        /// Why.
+        2 note: Option<String>,
+    }
+    /// A proposed policy is declined; it may be proposed again.
+    49 PolicyDeclined {
+        /// The hash of its proposed form.
+        0 hash: BlobHash,
+        /// Why.
+        1 reason: String,
     }
     /// Parts were counted into a stock or taken out of it: what is there is the sum of all these.
     60 StockMoved {

@@ -5,7 +5,7 @@
 //! its place. Values are as TOML writes them. Deliberately not here: what a difference comes to for the
 //! orders of the last month.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
@@ -28,100 +28,102 @@ pub struct Difference {
 pub fn differences(before: &Policy, after: &Policy) -> Vec<Difference> {
     let table =
         |policy| Table::try_from(policy).expect("a checked policy is a table (check reads it from one)");
+    let (before, after) = (Value::Table(table(before)), Value::Table(table(after)));
     let mut found = Vec::new();
-    compare_tables("", &table(before), &table(after), None, &mut found);
+    At { path: "", clause: None, found: &mut found }.compare(Some(&before), Some(&after));
     found
 }
 
-/// Compares two values at a path; `clause` is the nearest above them.
-fn compare(
-    path: &str,
-    before: Option<&Value>,
-    after: Option<&Value>,
-    clause: Option<&str>,
-    found: &mut Vec<Difference>,
-) {
-    match (before, after) {
-        (Some(Value::Table(before)), Some(Value::Table(after))) => {
-            compare_tables(path, before, after, clause, found);
+/// What stands under a name: a key of a table, or the id of a step, rule or grade.
+type Members<'v> = BTreeMap<&'v str, &'v Value>;
+
+/// Where the walk stands, the nearest clause above it, and what it has found so far.
+struct At<'w> {
+    path: &'w str,
+    clause: Option<&'w str>,
+    found: &'w mut Vec<Difference>,
+}
+
+impl At<'_> {
+    fn compare(&mut self, before: Option<&Value>, after: Option<&Value>) {
+        match (before, after) {
+            (Some(Value::Table(old)), Some(Value::Table(new))) => {
+                let clause = own_clause(before, after).or(self.clause);
+                let key = |path: &str, key: &str| match path {
+                    "" => key.to_owned(),
+                    _ => format!("{path}.{key}"),
+                };
+                At { clause, ..self.here() }.members(&of_table(old), &of_table(new), key);
+            }
+            (Some(Value::Array(old)), Some(Value::Array(new))) if old != new => {
+                match (by_id(old), by_id(new)) {
+                    (Some(old), Some(new)) => self.rows(&old, &new),
+                    _ => self.told(before, after),
+                }
+            }
+            (before, after) if before != after => self.told(before, after),
+            _ => {}
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) if old != new => match (by_id(old), by_id(new)) {
-            (Some(before), Some(after)) => compare_rows(path, &before, &after, clause, found),
-            _ => told(path, before, after, clause, found),
-        },
-        (before, after) if before != after => told(path, before, after, clause, found),
-        _ => {}
     }
-}
 
-fn told(
-    path: &str,
-    before: Option<&Value>,
-    after: Option<&Value>,
-    clause: Option<&str>,
-    found: &mut Vec<Difference>,
-) {
-    let own =
-        |value: Option<&Value>| value.and_then(|value| value.get("clause")?.as_str().map(str::to_owned));
-    found.push(Difference {
-        path: path.to_owned(),
-        before: before.map(Value::to_string),
-        after: after.map(Value::to_string),
-        clause: own(after).or_else(|| own(before)).or_else(|| clause.map(str::to_owned)),
-    });
-}
-
-fn compare_tables(
-    path: &str,
-    before: &Table,
-    after: &Table,
-    clause: Option<&str>,
-    found: &mut Vec<Difference>,
-) {
-    let clause = after.get("clause").or_else(|| before.get("clause")).and_then(Value::as_str).or(clause);
-    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    for key in keys {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        compare(&path, before.get(key), after.get(key), clause, found);
+    /// Compares what has the same name, in the order of the names.
+    fn members(&mut self, before: &Members<'_>, after: &Members<'_>, path_of: fn(&str, &str) -> String) {
+        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+        for name in names {
+            let path = path_of(self.path, name);
+            let at = &mut At { path: &path, ..self.here() };
+            at.compare(before.get(name).copied(), after.get(name).copied());
+        }
     }
-}
 
-/// Steps, rules and grades in the order in which they stand.
-type Rows<'a> = Vec<(&'a str, &'a Value)>;
+    /// Compares steps, rules or grades by their ids; another order of them is told once.
+    fn rows(&mut self, before: &[(&str, &Value)], after: &[(&str, &Value)]) {
+        let (old, new): (Members<'_>, Members<'_>) =
+            (before.iter().copied().collect(), after.iter().copied().collect());
+        let common = |rows: &[(&str, &Value)]| {
+            let both =
+                rows.iter().map(|(id, _)| *id).filter(|id| old.contains_key(id) && new.contains_key(id));
+            both.collect::<Vec<_>>().join(", ")
+        };
+        let (stood, stand) = (common(before), common(after));
+        if stood != stand {
+            self.found.push(Difference {
+                path: self.path.to_owned(),
+                before: Some(stood),
+                after: Some(stand),
+                clause: self.clause.map(str::to_owned),
+            });
+        }
+        self.members(&old, &new, |path, id| format!("{path}[{id}]"));
+    }
 
-fn by_id(array: &[Value]) -> Option<Rows<'_>> {
-    array.iter().map(|value| Some((value.get("id")?.as_str()?, value))).collect()
-}
-
-fn compare_rows(
-    path: &str,
-    before: &Rows<'_>,
-    after: &Rows<'_>,
-    clause: Option<&str>,
-    found: &mut Vec<Difference>,
-) {
-    let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        (before.iter().copied().collect(), after.iter().copied().collect());
-    let order = |rows: &Rows<'_>, other: &BTreeMap<&str, &Value>| -> Vec<String> {
-        rows.iter().filter(|(id, _)| other.contains_key(id)).map(|(id, _)| (*id).to_owned()).collect()
-    };
-    let (stood, stand) = (order(before, &new), order(after, &old));
-    if stood != stand {
-        found.push(Difference {
-            path: path.to_owned(),
-            before: Some(stood.join(", ")),
-            after: Some(stand.join(", ")),
-            clause: clause.map(str::to_owned),
+    fn told(&mut self, before: Option<&Value>, after: Option<&Value>) {
+        self.found.push(Difference {
+            path: self.path.to_owned(),
+            before: before.map(Value::to_string),
+            after: after.map(Value::to_string),
+            clause: own_clause(before, after).or(self.clause).map(str::to_owned),
         });
     }
-    let mut ids: Vec<&str> = old.keys().chain(new.keys()).copied().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    for id in ids {
-        compare(&format!("{path}[{id}]"), old.get(id).copied(), new.get(id).copied(), clause, found);
+
+    fn here(&mut self) -> At<'_> {
+        At { path: self.path, clause: self.clause, found: self.found }
     }
+}
+
+/// The clause that a value gives for itself: the newer one, or the older one where it went.
+fn own_clause<'v>(before: Option<&'v Value>, after: Option<&'v Value>) -> Option<&'v str> {
+    let own = |value: Option<&'v Value>| value?.get("clause")?.as_str();
+    own(after).or_else(|| own(before))
+}
+
+fn of_table(table: &Table) -> Members<'_> {
+    table.iter().map(|(key, value)| (key.as_str(), value)).collect()
+}
+
+/// Steps, rules and grades in the order in which they stand; `None` where something has no id.
+fn by_id(array: &[Value]) -> Option<Vec<(&str, &Value)>> {
+    array.iter().map(|value| Some((value.get("id")?.as_str()?, value))).collect()
 }
 
 #[cfg(test)]

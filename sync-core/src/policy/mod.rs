@@ -7,4 +7,5 @@ pub mod check;
 pub mod difference;
 pub mod publish;
 pub mod calendar;
+pub mod review;
 pub mod judge;

@@ -109,7 +109,8 @@ impl Company {
         let store = StoreAdded { store: self.store(), name: "城东店".into() };
         let role = "merchandiser".parse().expect("a valid name");
         let granted = RoleGranted { person: self.person, role, store: None, from_ms: 0 };
-        let policy = PolicyPublished { version: 1, hash: self.published.hash, effective_ms: 0 };
+        let policy =
+            PolicyPublished { version: 1, hash: self.published.hash, effective_ms: 0, proposal: None };
         [founded.into(), store.into(), granted.into(), policy.into()]
     }
 

@@ -241,8 +241,17 @@ fn payloads(company: &Company) -> Vec<Payload> {
         RoleEnded { person, role: name("sales"), at_ms: NOW_MS }.into(),
         DeviceEnrolled { certificate: later.issue(&company.key).into(), custodial: false }.into(),
         DeviceRevoked { device: later.device, reason: reason.clone() }.into(),
-        PolicyPublished { version: 2, hash: BlobHash([35; 32]), effective_ms: NOW_MS }.into(),
-        Cancelled { reason, evidence: vec![] }.into(),
+        PolicyPublished {
+            version: 2,
+            hash: BlobHash([35; 32]),
+            effective_ms: NOW_MS,
+            proposal: Some(BlobHash([36; 32])),
+        }
+        .into(),
+        Cancelled { reason: reason.clone(), evidence: vec![] }.into(),
+        PolicyProposed { hash: BlobHash([36; 32]), name: name("furniture"), note: Some(reason.clone()) }
+            .into(),
+        PolicyDeclined { hash: BlobHash([36; 32]), reason }.into(),
     ]
 }
 

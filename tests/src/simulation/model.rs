@@ -240,7 +240,7 @@ impl Case<'_> {
             }
             Payload::Resumed(_) => theirs("assign").and(unless(!known.paused(), "the clock was running")),
             Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
-            Payload::PolicyPublished(_) => may("policy"),
+            Payload::PolicyPublished(_) | Payload::PolicyDeclined(_) => may("policy"),
             Payload::Unknown { .. } => Err("nobody here says such things".into()),
             _ => may("people"),
         }

@@ -246,15 +246,21 @@ impl World {
 
     /// The office publishes a policy, in force from a moment on.
     pub fn publish(&mut self, version: u32, policy: &Policy, effective_ms: i64) {
+        let published = Published::of(version, policy);
         self.pass(1_000);
+        let publish = |relay: &Relay, clerk: &mut Clerk<'_>, now: &Now| {
+            relay.publish(clerk, &published, version, effective_ms, now)
+        };
+        self.as_clerk(publish).expect("the office may publish");
+    }
+
+    /// Does something in the name of the office's custodial device, now.
+    pub fn as_clerk<T>(&mut self, work: impl FnOnce(&Relay, &mut Clerk<'_>, &Now) -> T) -> T {
         let now = self.now(0);
         let mut fill = chance(self.rng.random());
         let (person, device, key) = &self.office;
         let mut clerk = Clerk { person: *person, device: *device, key, chance: &mut *fill };
-        let published = Published::of(version, policy);
-        self.relay
-            .publish(&mut clerk, &published, version, effective_ms, &now)
-            .expect("the office may publish");
+        work(&self.relay, &mut clerk, &now)
     }
 
     /// Runs something in the name of the office's custodial device.
