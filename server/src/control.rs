@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -28,6 +29,8 @@ pub enum Ask {
         /// Its number or document id.
         number: String,
     },
+    /// A report's bytes, in base64.
+    Report(Wanted),
     /// Try a policy on the orders and tickets of the last days.
     Try {
         /// The policy: an absolute path, or the name of a shipped one.
@@ -40,6 +43,21 @@ pub enum Ask {
         /// A new folder.
         folder: PathBuf,
     },
+}
+
+/// Which report, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// First day.
+    pub from: Option<NaiveDate>,
+    /// Last day, included.
+    pub to: Option<NaiveDate>,
+    /// A store's name.
+    pub store: Option<String>,
+    /// The format's name.
+    pub format: String,
 }
 
 /// Bytes of a question.

@@ -39,7 +39,7 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
     let (proposal, early) =
         (format!("/v1/policies/proposals/{}", "00".repeat(32)), "/v1/policies?effective_ms=1");
     let small = include_str!("../policies/small.toml");
-    let table: [Row<'_>; 43] = [
+    let table: [Row<'_>; 52] = [
         ("GET", "/v1/people", None, "", 401, "unauthorized"),
         ("GET", "/v1/stores", None, "", 401, "unauthorized"),
         ("GET", "/v1/people", Some("nonsense"), "", 401, "unauthorized"),
@@ -72,6 +72,15 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
         ("GET", "/v1/cases/Z9", boss, "", 404, "not_found"),
         ("GET", "/v1/cases/%FF", boss, "", 400, "bad_path"),
         ("GET", "/v1/blobs/short", boss, "", 422, "invalid_value"),
+        ("GET", "/v1/reports", None, "", 401, "unauthorized"),
+        ("GET", "/v1/reports/profit", boss, "", 404, "report_unknown"),
+        ("GET", "/v1/reports/otif?format=pdf", boss, "", 422, "format_unknown"),
+        ("GET", "/v1/reports/otif?from=2026-11-31", boss, "", 422, "invalid_value"),
+        ("GET", "/v1/reports/otif?to=22.11.2026", boss, "", 422, "invalid_value"),
+        ("GET", "/v1/reports/otif?from=2026-11-02&to=2026-11-01", boss, "", 422, "period_invalid"),
+        ("GET", "/v1/reports/otif?from=2024-01-01&to=2025-01-01", boss, "", 422, "period_invalid"),
+        ("GET", "/v1/reports/otif?store=nowhere", boss, "", 404, "not_found"),
+        ("GET", "/v1/reports/otif?colour=red", boss, "", 400, "bad_query"),
         ("POST", "/v1/held/nonsense/00/release", boss, "", 422, "invalid_value"),
         ("POST", &format!("{held}/release"), boss, "", 404, "not_found"),
         ("POST", &format!("{held}/release"), clerk, "", 403, "role_missing"),
@@ -89,6 +98,46 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
         println!("{method} {path} → {} {}", answer.status, answer.body["code"]);
         is_problem(&answer, status, code);
     }
+}
+
+#[test]
+fn every_report_is_given_in_every_format_over_what_the_person_sees() {
+    let served = Served::with(1_000);
+    let boss = served.login("M01");
+    let planner = served.hire(&boss, "P01", "planner");
+    let order = json!({ "do": "open_order", "number": "A1", "store": null, "items": [], "fields": {
+        "customer": "何女士", "phone": "13800000000", "address": "幸福街1号", "total": "2808.00 CNY" } });
+    assert_eq!(served.post("/v1/commands", Some(&boss), &order).status, 200);
+    let now_ms = served.app.clock.unix_ms();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(served.app.projection.catch_up(now_ms)).unwrap();
+    let listed = served.ask("GET", "/v1/reports", Some(&planner), "");
+    let names: Vec<&str> =
+        listed.body.as_array().unwrap().iter().map(|report| report["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+    for name in names {
+        for (format, media) in [
+            ("json", "application/json"),
+            ("csv", "text/csv; charset=utf-8"),
+            ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            ("html", "text/html; charset=utf-8"),
+        ] {
+            let path = format!("/v1/reports/{name}?format={format}");
+            let answer = served.ask("GET", &path, Some(&planner), "");
+            assert_eq!((answer.status, answer.media.as_str()), (200, media), "{path}");
+            assert!(answer.head.contains("cache-control: no-store"), "{path}");
+            let file = matches!(format, "csv" | "xlsx");
+            assert_eq!(answer.head.contains("content-disposition: attachment"), file, "{path}");
+        }
+    }
+    let total = |token: &str| {
+        let placing = served.ask("GET", "/v1/reports/placing", Some(token), "");
+        let row = &placing.body["rows"][0];
+        assert_eq!((row["number"].as_str(), row["placed"].as_bool()), (Some("A1"), Some(false)));
+        row["total"].clone()
+    };
+    assert_eq!(total(&boss), "2808.00 CNY");
+    assert_eq!(total(&planner), serde_json::Value::Null, "a planner's role has no money scope");
 }
 
 fn uuid(n: u8) -> String {

@@ -52,7 +52,7 @@ pub struct ListQuery {
     /// Due on this day or earlier.
     #[param(format = "date")]
     due_to: Option<String>,
-    /// Found in number, customer, phone, address or product.
+    /// Found in number, customer, phone, address or product, or in what was said about it.
     text: Option<String>,
     /// With a clash that nobody settled.
     has_clash: Option<bool>,
@@ -76,7 +76,17 @@ impl From<ProjectionError> for Problem {
     fn from(error: ProjectionError) -> Self {
         match error {
             ProjectionError::Question { code } => {
-                let (zh, en) = ("查询条件不对。", "The question does not fit.");
+                let (zh, en) = match code {
+                    "period_invalid" => (
+                        "期间不对:止日不得早于起日,最多366天。",
+                        "The last day comes before the first, or the period has more than 366 days.",
+                    ),
+                    "report_too_large" => (
+                        "数据太多,请缩短期间或只选一个门店。",
+                        "Too much for one report: ask for fewer days or one store.",
+                    ),
+                    _ => ("查询条件不对。", "The question does not fit."),
+                };
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, zh, en)
             }
             other => Self::internal(&other),

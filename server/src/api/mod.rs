@@ -14,6 +14,7 @@ pub mod held;
 pub mod office;
 pub mod policy;
 pub mod proposals;
+pub mod reports;
 pub mod sync;
 pub mod system;
 
@@ -223,6 +224,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(commands::command))
         .routes(routes!(cases::list))
         .routes(routes!(cases::placed))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::report))
         .routes(routes!(cases::case))
         .routes(routes!(cases::history))
         .routes(routes!(cases::findings))

@@ -5,6 +5,7 @@ pub mod import;
 pub mod keep;
 pub mod policy;
 pub mod proof;
+pub mod report;
 pub mod serve;
 mod sound;
 
@@ -57,6 +58,8 @@ enum Command {
     Evidence(proof::Evidence),
     /// Check an evidence file; needs no data folder.
     Verify(proof::Verify),
+    /// Write a report as JSON, CSV, Excel or a page to print.
+    Report(report::Report),
     /// Check, compare or try policies; only trying needs a data folder.
     #[command(subcommand)]
     Policy(policy::Policies),
@@ -137,6 +140,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compact(compact) => compact.run(&context),
         Command::Evidence(evidence) => evidence.run(&context),
         Command::Verify(verify) => verify.run(&context),
+        Command::Report(report) => report.run(&context),
         Command::Policy(policy) => policy.run(&context),
         Command::Openapi => {
             println!("{}", crate::api::openapi());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use clap::Args;
 use sync_core::store::{DeviceStore, SledStore, StoreError};
 use tracing_subscriber::EnvFilter;
 
-use super::{Company, Context, import, keep, policy, proof};
+use super::{Company, Context, import, keep, policy, proof, report};
 use crate::api::{App, router};
 use crate::blob::objects::ObjectBlobs;
 use crate::clock::Clock;
@@ -62,13 +62,23 @@ impl Serve {
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
         let company = context.open()?;
         let blobs = Arc::new(ObjectBlobs::open(&context.data, &config)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .max_blocking_threads(WORKERS_MAX)
+            .enable_all()
+            .build()?;
         let (served, data, clock) = (company.clone(), context.data.clone(), context.clock.clone());
+        let (counted, handle) = (Arc::new(OnceLock::<Arc<Projection>>::new()), runtime.handle().clone());
+        let rows = counted.clone();
         control::answer(&context.data, move |ask| match ask {
             Ask::Import { file, number } => {
                 let imported = import::import(&served, &file, number.as_deref(), &clock.now(), &|_, _| {})?;
                 Ok(serde_json::to_value(imported)?)
             }
             Ask::Evidence { number } => Ok(serde_json::to_value(proof::evidence(&served.relay, &number)?)?),
+            Ask::Report(wanted) => {
+                let rows = rows.get().context("the read model is still being built; try again in a while")?;
+                report::answer(&served.relay, rows, &wanted, clock.unix_ms(), &handle)
+            }
             Ask::Try { policy, days } => {
                 let policy = policy::open(&policy)?;
                 let tried = trial::try_policy(&served.relay, &policy, days, clock.unix_ms())?;
@@ -76,16 +86,13 @@ impl Serve {
             }
             Ask::Backup { folder } => keep::back_up(&served.log, &data, &folder),
         })?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .max_blocking_threads(WORKERS_MAX)
-            .enable_all()
-            .build()?;
         let (json, clock) = (context.json, context.clock.clone());
         let place = Place::File(context.data.join("read-model.sqlite"));
         runtime.block_on(async {
             let projection = Projection::open(&place, company.relay.clone()).await;
             let projection = Arc::new(projection.context(keep::READ_MODEL)?);
             projection.catch_up(clock.unix_ms()).await.context(keep::READ_MODEL)?;
+            counted.get_or_init(|| projection.clone());
             let following = clock.clone();
             let follow = projection.clone().follow(company.relay.heads(), move || following.unix_ms());
             let followed = async {

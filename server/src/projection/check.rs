@@ -24,13 +24,13 @@ pub struct Difference {
 }
 
 /// Each table with a query that gives key and content as text.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 11] = [
     ("people", "SELECT person, json_array(number, name) FROM people"),
     ("stores", "SELECT store, name FROM stores"),
     (
         "cases",
         "SELECT doc, json_array(kind, number, flow, step, store, customer, phone, address, sales, due,
-            opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
+            opened_by, channel, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
             total_minor, paid_minor, currency, last_position) FROM cases",
     ),
     ("steps", "SELECT doc || '/' || fact, json_array(step, person, at_ms, outcome) FROM steps"),
@@ -38,12 +38,23 @@ const TABLES: [(&str, &str); 7] = [
         "appointments",
         "SELECT doc || '/' || appointment || '/' || person, json_array(day, status, open) FROM appointments",
     ),
-    ("items", "SELECT doc || '/' || item, json_array(product, model, material, quantity) FROM items"),
+    ("items", "SELECT doc || '/' || item, json_array(product, model, material, quantity, stocked_ms,
+            first_day, full_day) FROM items"),
+    ("orders", "SELECT doc, json_array(placed_ms, completed_ms, place_by, delivered_day) FROM orders"),
+    (
+        "tickets",
+        "SELECT doc, json_array(urgency, order_doc, cause, customer_file, visits, response_ms,
+            response_work_ms, response_limit_ms, solved_ms, solution_work_ms, solution_limit_ms)
+            FROM tickets",
+    ),
+    ("answers", "SELECT doc || '/' || fact || '/' || question, json_array(score, at_ms) FROM answers"),
+    ("judged", "SELECT doc, json_array(policy, until_ms, hex(body)) FROM judged"),
+    // The index keeps no text. A sum over its tokens and their places stands for what it knows of a case.
     (
         "search",
-        "SELECT coalesce(c.doc, 'row ' || s.rowid),
-            json_array(s.number, s.customer, s.phone, s.address, s.product)
-            FROM search s LEFT JOIN cases c ON c.id = s.rowid",
+        "SELECT coalesce(c.doc, 'row ' || t.doc), json_array(count(*),
+            sum((t.offset + 1) * (unicode(t.term) * 31 + coalesce(unicode(substr(t.term, 2)), 0))))
+            FROM search_tokens t LEFT JOIN cases c ON c.id = t.doc GROUP BY t.doc",
     ),
 ];
 

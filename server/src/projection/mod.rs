@@ -1,4 +1,4 @@
-//! The read model: orders and tickets as rows of SQLite, for lists, search and counts.
+//! The read model: orders and tickets as rows of SQLite, for lists, search, counts and reports.
 //!
 //! In: the relay's log and documents. Out: pages of rows, counts, differences. Times are Unix
 //! milliseconds, money is minor units. Invariants: the file says nothing that the log does not, so it may
@@ -7,10 +7,15 @@
 //! log), never older. Deliberately not here: admission, authority beyond the visibility filter, history.
 //! Names, phones and addresses stand in this file and never in an error or a log line.
 
-pub mod check;
-pub mod query;
 pub mod schema;
+mod words;
+mod said;
+mod measure;
+mod stage;
 mod write;
+pub mod query;
+pub mod slice;
+pub mod check;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -44,7 +49,8 @@ pub enum ProjectionError {
     /// The question is not one that can be asked: its author changes it.
     #[error("{code}")]
     Question {
-        /// Stable code: `text_too_long`, `cursor_invalid`, `limit_invalid`, `value_too_long`.
+        /// Stable code: `text_too_long`, `cursor_invalid`, `limit_invalid`, `value_too_long`; of
+        /// reports `period_invalid`, `report_too_large`, `no_policy`.
         code: &'static str,
     },
     /// The file is not a read model: the operator names another path.
@@ -135,7 +141,7 @@ impl Projection {
         let mut at = start;
         loop {
             let relay = self.relay.clone();
-            let staged = tokio::task::spawn_blocking(move || write::stage(&relay, at, BATCH_ENTRIES)).await;
+            let staged = tokio::task::spawn_blocking(move || stage::stage(&relay, at, BATCH_ENTRIES)).await;
             let Some(staged) = staged.map_err(|_| ProjectionError::Interrupted)?? else { break };
             at = write::write(&self.pool, &self.relay, staged).await?;
         }

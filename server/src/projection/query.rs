@@ -13,7 +13,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use sync_core::ids::{DocId, DocKind, PersonId, StoreId};
 use utoipa::ToSchema;
 
-use super::{Projection, ProjectionError};
+use super::{Projection, ProjectionError, words};
 use crate::log::Tag;
 use crate::relay::audience::Tags;
 
@@ -23,8 +23,6 @@ pub const LIMIT_MAX: u32 = 200;
 pub const TEXT_CHARS_MAX: usize = 200;
 /// Bytes of any other value or a cursor, at most.
 const VALUE_BYTES_MAX: usize = 1_024;
-/// The search index knows runs of three characters; shorter searches read every row.
-const INDEXED_CHARS_MIN: usize = 3;
 
 /// Orders or tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -69,7 +67,7 @@ pub struct CaseFilter {
     pub due_from: Option<String>,
     /// Due on this day or earlier.
     pub due_to: Option<String>,
-    /// Found in number, customer, phone, address or product.
+    /// Found in number, customer, phone, address or product, or in what was said about it.
     pub text: Option<String>,
     /// With a clash that nobody settled.
     pub has_clash: Option<bool>,
@@ -308,29 +306,14 @@ fn search(sql: &mut QueryBuilder<'_, Sqlite>, text: &str) -> Result<(), Projecti
     if text.len() > TEXT_CHARS_MAX * 4 || text.chars().count() > TEXT_CHARS_MAX {
         return Err(ProjectionError::Question { code: "text_too_long" });
     }
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(());
+    if let Some(query) = words::query(text) {
+        sql.push(" AND c.id IN (SELECT rowid FROM search WHERE search MATCH ").push_bind(query).push(")");
     }
-    if text.chars().count() >= INDEXED_CHARS_MIN {
-        // One phrase, so that nothing in it is an operator of the search language.
-        let phrase = format!("\"{}\"", text.replace('"', "\"\""));
-        sql.push(" AND c.id IN (SELECT rowid FROM search WHERE search MATCH ").push_bind(phrase).push(")");
-        return Ok(());
-    }
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let pattern = format!("%{escaped}%");
-    sql.push(" AND c.id IN (SELECT rowid FROM search WHERE 0");
-    for column in ["number", "customer", "phone", "address", "product"] {
-        sql.push(" OR ").push(column).push(" LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\'");
-    }
-    sql.push(")");
     Ok(())
 }
 
 /// The same rule as [`crate::relay::audience::tags`], as SQL.
-fn visible(sql: &mut QueryBuilder<'_, Sqlite>, tags: &Tags) {
+pub(super) fn visible(sql: &mut QueryBuilder<'_, Sqlite>, tags: &Tags) {
     sql.push(" AND (0");
     for tag in tags {
         match tag {
@@ -353,12 +336,16 @@ fn visible(sql: &mut QueryBuilder<'_, Sqlite>, tags: &Tags) {
 }
 
 fn without_money(row: &mut CaseRow, tags: &Tags) {
-    let kind = row.doc.parse::<DocId>().ok().and_then(|doc| doc.kind().money());
-    let store = row.store.as_ref().and_then(|s| s.parse::<StoreId>().ok());
-    let sees = kind.is_some_and(|kind| {
-        tags.contains(&Tag::All(kind)) || store.is_some_and(|s| tags.contains(&Tag::Store(s, kind)))
-    });
-    if !sees {
+    if !sees_money(&row.doc, row.store.as_deref(), tags) {
         (row.total_minor, row.paid_minor, row.currency) = (None, None, None);
     }
+}
+
+/// Whether somebody with these interests sees the amounts of an order or ticket of this store.
+pub(super) fn sees_money(doc: &str, store: Option<&str>, tags: &Tags) -> bool {
+    let kind = doc.parse::<DocId>().ok().and_then(|doc| doc.kind().money());
+    let store = store.and_then(|s| s.parse::<StoreId>().ok());
+    kind.is_some_and(|kind| {
+        tags.contains(&Tag::All(kind)) || store.is_some_and(|s| tags.contains(&Tag::Store(s, kind)))
+    })
 }

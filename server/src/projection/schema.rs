@@ -9,7 +9,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::ProjectionError;
 
 /// The version of the tables; raise it with every change to `TABLES` or to what is written into them.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// `PRAGMA application_id` of a read model: "gnd1".
 const APPLICATION: i64 = 0x676e_6431;
@@ -23,7 +23,8 @@ CREATE TABLE people (person TEXT PRIMARY KEY, number TEXT NOT NULL, name TEXT NO
 CREATE TABLE stores (store TEXT PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, doc TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     number TEXT NOT NULL, flow TEXT, step TEXT, store TEXT, customer TEXT NOT NULL, phone TEXT NOT NULL,
-    address TEXT NOT NULL, sales TEXT NOT NULL, due TEXT, opened_ms INTEGER, due_key TEXT NOT NULL,
+    address TEXT NOT NULL, sales TEXT NOT NULL, due TEXT, opened_by TEXT NOT NULL, channel TEXT NOT NULL,
+    escalations INTEGER NOT NULL, opened_ms INTEGER, due_key TEXT NOT NULL,
     opened_key TEXT NOT NULL, cancelled INTEGER NOT NULL, closed INTEGER NOT NULL, sealed INTEGER NOT NULL,
     cleared INTEGER NOT NULL, placed INTEGER NOT NULL, proposed INTEGER NOT NULL, clashes INTEGER NOT NULL,
     total_minor INTEGER, paid_minor INTEGER, currency TEXT, last_position INTEGER NOT NULL);
@@ -38,8 +39,22 @@ CREATE TABLE appointments (doc TEXT NOT NULL, appointment TEXT NOT NULL, day TEX
     PRIMARY KEY (doc, appointment, person)) WITHOUT ROWID;
 CREATE INDEX appointments_person ON appointments (person, doc);
 CREATE TABLE items (doc TEXT NOT NULL, item TEXT NOT NULL, product TEXT NOT NULL, model TEXT NOT NULL,
-    material TEXT NOT NULL, quantity INTEGER, PRIMARY KEY (doc, item)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE search USING fts5 (number, customer, phone, address, product, tokenize = 'trigram');
+    material TEXT NOT NULL, quantity INTEGER, stocked_ms INTEGER, first_day TEXT, full_day TEXT,
+    PRIMARY KEY (doc, item)) WITHOUT ROWID;
+CREATE INDEX items_stocked ON items (stocked_ms) WHERE stocked_ms IS NOT NULL;
+CREATE TABLE orders (doc TEXT PRIMARY KEY, placed_ms INTEGER, completed_ms INTEGER, place_by TEXT,
+    delivered_day TEXT) WITHOUT ROWID;
+CREATE TABLE tickets (doc TEXT PRIMARY KEY, urgency TEXT NOT NULL, order_doc TEXT NOT NULL,
+    cause TEXT NOT NULL, customer_file TEXT NOT NULL, visits INTEGER NOT NULL, response_ms INTEGER,
+    response_work_ms INTEGER, response_limit_ms INTEGER, solved_ms INTEGER, solution_work_ms INTEGER,
+    solution_limit_ms INTEGER) WITHOUT ROWID;
+CREATE TABLE answers (doc TEXT NOT NULL, fact TEXT NOT NULL, question TEXT NOT NULL, score INTEGER,
+    at_ms INTEGER NOT NULL, PRIMARY KEY (doc, fact, question)) WITHOUT ROWID;
+CREATE INDEX answers_at ON answers (at_ms);
+CREATE TABLE judged (doc TEXT PRIMARY KEY, policy INTEGER NOT NULL, until_ms INTEGER, body BLOB NOT NULL);
+CREATE VIRTUAL TABLE search USING fts5 (tokens, content = '', contentless_delete = 1,
+    tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'\");
+CREATE VIRTUAL TABLE search_tokens USING fts5vocab (search, instance);
 ";
 
 /// What a file turned out to be.

@@ -164,7 +164,7 @@ async fn another_epoch_or_version_is_dropped_and_a_foreign_file_left_alone() {
     let empty = Shop::new(10);
     let projection = empty.open(&place).await;
     assert_eq!(numbers(&projection, CaseFilter::default()).await, Vec::<String>::new());
-    sqlx::raw_sql("PRAGMA user_version = 99; DELETE FROM people").execute(&projection.pool).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 1; DELETE FROM people").execute(&projection.pool).await.unwrap();
     projection.close().await;
     let projection = empty.open(&place).await;
     assert_eq!(projection.check(START_MS).await.unwrap(), []);
@@ -224,6 +224,53 @@ async fn chinese_is_found_by_any_part_of_it() {
     for (text, expected) in table {
         assert_eq!(found_by(&projection, text).await, expected, "{text}");
     }
+}
+
+#[tokio::test]
+async fn what_was_said_about_a_case_is_found_years_later_by_words_of_one_or_two_characters() {
+    let mut shop = Shop::busy();
+    let doc = |number: &str| DocId::numbered(COMPANY, DocKind::Order, number);
+    let contact = |words: &str| Command::Contact(doc("A2"), "phone".into(), words.into(), Vec::new());
+    shop.act(contact("客户说沙发有划痕,要求换"));
+    shop.act(Command::Report(doc("A2"), "木料受潮".into(), Vec::new()));
+    shop.act(Command::Escalate(doc("A2"), "management".parse().unwrap(), "供应商停产".into()));
+    shop.act(Command::Note(doc("B1"), "楼道窄,要吊装".into()));
+    shop.act(Command::Cancel(doc("A2"), "客户搬家".into(), Vec::new()));
+    let projection = shop.open(&Place::Memory).await;
+    let table = [
+        ("划痕", &["A2"][..]),
+        ("痕", &["A2"]),
+        ("受潮", &["A2"]),
+        ("停产", &["A2"]),
+        ("搬家", &["A2"]),
+        ("吊", &["B1"]),
+        ("吊 装", &["B1"]),
+        // Words that meet only where one text ends and the next begins are no words.
+        ("换木", &[]),
+        ("13800000000", &["A1", "A2", "B1"]),
+        ("１３８０", &["A1", "A2", "B1"]),
+    ];
+    for (text, expected) in table {
+        assert_eq!(found_by(&projection, text).await, expected, "{text}");
+    }
+    let filter = CaseFilter { text: Some("划痕".into()), cancelled: Some(true), ..CaseFilter::default() };
+    assert_eq!(numbers(&projection, filter).await, ["A2"]);
+    assert_eq!(projection.check(START_MS).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_case_is_searched_up_to_a_bound_the_newest_words_first() {
+    let mut shop = Shop::busy();
+    let doc = DocId::numbered(COMPANY, DocKind::Order, "A2");
+    let contact = |words: String| Command::Contact(doc, "phone".into(), words, Vec::new());
+    shop.act(contact("最早的话".into()));
+    for _ in 0..said::SAID_CHARS_MAX / sync_core::limits::TEXT_CHARS_MAX {
+        shop.act(contact("长".repeat(sync_core::limits::TEXT_CHARS_MAX)));
+    }
+    shop.act(contact("最新的话".into()));
+    let projection = shop.open(&Place::Memory).await;
+    assert_eq!(found_by(&projection, "最新").await, ["A2"]);
+    assert_eq!(found_by(&projection, "最早").await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -294,7 +341,7 @@ async fn check_names_every_sabotaged_row() {
     for sabotage in [
         "UPDATE cases SET paid_minor = 1 WHERE number = 'A1'",
         "DELETE FROM items WHERE doc = (SELECT doc FROM cases WHERE number = 'A1')",
-        "UPDATE search SET customer = '别人' WHERE number = 'A1'",
+        "UPDATE search SET tokens = '别人 人' WHERE rowid = (SELECT id FROM cases WHERE number = 'A1')",
         "INSERT INTO stores VALUES ('nowhere', '无')",
     ] {
         sqlx::raw_sql(sabotage).execute(&projection.pool).await.unwrap();

@@ -112,6 +112,14 @@ impl<'a> WorkCalendar<'a> {
         periods.map(|(a, b)| b.min(to).saturating_sub(a.max(from)).max(0)).sum()
     }
 
+    /// Working time between two moments without what lies within pauses, in milliseconds. Pauses may stand
+    /// in any order and overlap.
+    pub fn counted_time_between(&self, from: UnixMs, to: UnixMs, pauses: &[Pause]) -> i64 {
+        let within = merged(pauses).into_iter().map(|(a, b)| (a.max(from), b.min(to)));
+        let paused: i64 = within.map(|(a, b)| self.working_time_between(a, b)).sum();
+        self.working_time_between(from, to) - paused
+    }
+
     /// Lets working time run from `start`, standing still within the pauses (merged, in order).
     fn run(&self, start: UnixMs, working_ms: i64, pauses: &[(UnixMs, UnixMs)]) -> Option<UnixMs> {
         let (mut left, first) = (working_ms, self.local_date(start));
@@ -239,6 +247,24 @@ mod tests {
         ] {
             assert_eq!(calendar.deadline(start, 4, &pauses), end.map(at), "{pauses:?}");
         }
+    }
+    #[test]
+    fn counted_time_leaves_pauses_out_once() {
+        let policy = centre();
+        let calendar = WorkCalendar::of(&policy);
+        let at = |text: &str| ms(&format!("2026-11-{text}:00+08:00"));
+        for (pauses, hours) in [
+            (vec![], 13),
+            (vec![(at("20T14:00"), Some(at("20T16:00")))], 11),
+            (vec![(at("20T14:00"), Some(at("20T16:00"))), (at("20T15:00"), Some(at("20T17:00")))], 10),
+            (vec![(at("20T12:00"), Some(at("20T13:00"))), (at("21T09:00"), Some(at("22T18:00")))], 13),
+            (vec![(at("23T10:00"), None)], 8),
+            (vec![(at("24T10:00"), None), (at("19T10:00"), Some(at("20T11:00")))], 12),
+        ] {
+            let counted = calendar.counted_time_between(at("20T10:00"), at("23T16:00"), &pauses);
+            assert_eq!(counted, hours * HOUR_MS, "{pauses:?}");
+        }
+        assert_eq!(calendar.counted_time_between(at("20T16:00"), at("20T10:00"), &[]), 0);
     }
     #[test]
     fn a_zone_that_changes_its_clock_still_has_its_hours() {

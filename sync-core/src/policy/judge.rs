@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, Days, NaiveDate};
+use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use super::calendar::{Pause, WorkCalendar};
@@ -28,17 +29,23 @@ const DOUBLINGS_MAX: u32 = 30;
 const WINDOW_DAYS_MAX: u64 = 62;
 
 /// One thing that was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub struct Event {
     /// The fact.
+    #[n(0)]
     pub fact: FactId,
     /// The step, or one of [`HAPPENINGS`](super::model::HAPPENINGS), such as `opened` for the opening.
+    #[n(1)]
     pub step: Name,
     /// When.
+    #[n(2)]
     pub at: Stamp,
     /// By whom.
+    #[n(3)]
     pub by: PersonId,
     /// How many items it is about.
+    #[n(4)]
     pub items: u32,
 }
 
@@ -59,28 +66,63 @@ impl Event {
     }
 }
 
-/// What is judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is judged. CBOR with integer keys, for a read model that judges later; rebuilt at any time.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub struct Case {
     /// The flow.
+    #[n(0)]
     pub flow: Name,
     /// When it was opened.
+    #[n(1)]
     pub opened_ms: UnixMs,
     /// The day of delivery in force.
+    #[cbor(n(2), with = "day")]
     pub delivery: Option<NaiveDate>,
     /// Material classes of the items.
+    #[n(3)]
     pub materials: Vec<Name>,
     /// A ticket's urgency.
+    #[n(4)]
     pub urgency: Option<Name>,
     /// When it was cancelled or complete: nothing is due from then on.
+    #[n(5)]
     pub ended_ms: Option<UnixMs>,
     /// Stretches that its deadlines by urgency do not count.
+    #[n(6)]
     pub pauses: Vec<Pause>,
     /// What was done, in the log's order.
+    #[n(7)]
     pub events: Vec<Event>,
 }
 
+/// A day in CBOR: the days of the common era up to it, or nothing.
+mod day {
+    use chrono::{Datelike as _, NaiveDate};
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{Encoder, Write};
+
+    pub fn encode<C, W: Write>(
+        day: &Option<NaiveDate>,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.encode(day.map(|day| day.num_days_from_ce()))?.ok()
+    }
+    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Option<NaiveDate>, Error> {
+        let days: Option<i32> = d.decode()?;
+        let day = |days| NaiveDate::from_num_days_from_ce_opt(days).ok_or_else(|| Error::message("no day"));
+        days.map(day).transpose()
+    }
+}
+
 impl Case {
+    /// The last day for placing by the policy: so many days before delivery as the slowest material needs.
+    pub fn place_by(&self, policy: &Policy) -> Option<NaiveDate> {
+        let lead = |m: &Name| policy.materials.get(m).map(|m| m.lead_days);
+        let slowest = self.materials.iter().filter_map(lead).max()?;
+        self.delivery?.checked_sub_days(Days::new(slowest.into()))
+    }
     fn first(&self, step: &Name) -> Option<&Event> {
         self.events.iter().find(|e| e.step == *step)
     }
@@ -147,6 +189,15 @@ pub struct Finding {
     pub escalate_to: Option<Name>,
     /// Whether the relay's time stands behind it.
     pub trusted_time: bool,
+}
+
+impl Finding {
+    /// The moment it stands for, if it has one of its own: when it was or is due, or the newest of these
+    /// facts of the case that it rests on, whichever is later.
+    pub fn moment(&self, case: &Case) -> Option<UnixMs> {
+        let facts = case.events.iter().filter(|e| self.facts.contains(&e.fact)).map(Event::at);
+        facts.chain(self.due_ms).max()
+    }
 }
 
 fn as_texts<S: serde::Serializer>(facts: &[FactId], s: S) -> Result<S::Ok, S::Error> {
@@ -284,11 +335,8 @@ impl Judging<'_> {
         days.take_while(|day| *day <= to.date()).any(open)
     }
 
-    /// The last day for a step: so many days before delivery as the slowest material needs.
     fn last_day(&self) -> Option<NaiveDate> {
-        let lead = |m: &Name| self.policy.materials.get(m).map(|m| m.lead_days);
-        let slowest = self.case.materials.iter().filter_map(lead).max()?;
-        self.case.delivery?.checked_sub_days(Days::new(slowest.into()))
+        self.case.place_by(self.policy)
     }
 
     fn end_of(&self, day: NaiveDate) -> Option<UnixMs> {

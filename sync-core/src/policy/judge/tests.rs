@@ -353,6 +353,29 @@ proptest! {
         }
     }
 }
+#[test]
+fn a_case_kept_as_cbor_is_judged_as_before() {
+    let mut case = order(vec![event(1, "handed-in", "2026-11-23T16:00:00")]);
+    case.pauses = vec![(5, Some(6)), (7, None)];
+    case.urgency = Some(name("urgent"));
+    for case in [Case { delivery: None, ended_ms: Some(9), ..case.clone() }, case] {
+        let bytes = minicbor::to_vec(&case).unwrap();
+        assert_eq!(minicbor::decode::<Case>(&bytes).unwrap(), case);
+    }
+    assert_eq!(order(vec![]).place_by(&furniture()), Some("2026-11-30".parse().unwrap()));
+}
+#[test]
+fn a_finding_stands_for_its_due_moment_or_its_newest_fact() {
+    let late = event(2, "fetched", "2026-11-30T10:00:00");
+    let case = order(vec![event(1, "delivery-note", "2026-11-23T10:00:00"), late]);
+    let moment = |case: &Case, rule: &str| {
+        let findings = judge(case, &furniture(), ms("2026-12-03T00:00:00"));
+        findings.iter().find(|f| f.rule == *rule).and_then(|f| f.moment(case))
+    };
+    assert_eq!(moment(&case, "fetched-late"), Some(ms("2026-11-30T10:00:00")), "it ended late");
+    let open = order(case.events.into_iter().take(1).collect());
+    assert_eq!(moment(&open, "fetched-late"), Some(ms("2026-11-27T00:00:00")), "it was due");
+}
 
 /// The general profile with one more rule.
 fn with_rule(rule: &str) -> Policy {
