@@ -24,13 +24,13 @@ pub struct Difference {
 }
 
 /// Each table with a query that gives key and content as text.
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 12] = [
     ("people", "SELECT person, json_array(number, name) FROM people"),
     ("stores", "SELECT store, name FROM stores"),
     (
         "cases",
         "SELECT doc, json_array(kind, number, flow, step, store, customer, phone, address, sales, due,
-            opened_by, channel, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
+            opened_by, channel, everyone, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
             total_minor, paid_minor, currency, last_position) FROM cases",
     ),
     ("steps", "SELECT doc || '/' || fact, json_array(step, person, at_ms, outcome) FROM steps"),
@@ -38,6 +38,7 @@ const TABLES: [(&str, &str); 11] = [
         "appointments",
         "SELECT doc || '/' || appointment || '/' || person, json_array(day, status, open) FROM appointments",
     ),
+    ("seers", "SELECT doc || '/' || person, '' FROM seers"),
     ("items", "SELECT doc || '/' || item, json_array(product, model, material, quantity, stocked_ms,
             first_day, full_day) FROM items"),
     ("orders", "SELECT doc, json_array(placed_ms, completed_ms, place_by, delivered_day) FROM orders"),

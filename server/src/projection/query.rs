@@ -24,7 +24,7 @@ pub const TEXT_CHARS_MAX: usize = 200;
 /// Bytes of any other value or a cursor, at most.
 const VALUE_BYTES_MAX: usize = 1_024;
 
-/// Orders or tickets.
+/// Orders, tickets and whatever else has a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseKind {
@@ -34,6 +34,12 @@ pub enum CaseKind {
     Ticket,
     /// Customer files (客户档案).
     Customer,
+    /// Matters (事项).
+    Matter,
+    /// Conduct records (奖惩记录).
+    Conduct,
+    /// Stocks of parts (备件库存).
+    Stock,
 }
 
 impl CaseKind {
@@ -42,6 +48,9 @@ impl CaseKind {
             Self::Order => DocKind::Order,
             Self::Ticket => DocKind::Ticket,
             Self::Customer => DocKind::Customer,
+            Self::Matter => DocKind::Matter,
+            Self::Conduct => DocKind::Conduct,
+            Self::Stock => DocKind::Stock,
         }
     }
 }
@@ -317,7 +326,9 @@ pub(super) fn visible(sql: &mut QueryBuilder<'_, Sqlite>, tags: &Tags) {
     sql.push(" AND (0");
     for tag in tags {
         match tag {
-            Tag::Everyone => {}
+            Tag::Everyone => {
+                sql.push(" OR c.everyone = 1");
+            }
             Tag::All(kind) => {
                 sql.push(" OR c.kind = ").push_bind(kind.name());
             }
@@ -327,8 +338,8 @@ pub(super) fn visible(sql: &mut QueryBuilder<'_, Sqlite>, tags: &Tags) {
             }
             Tag::Person(person, kind) => {
                 sql.push(" OR (c.kind = ").push_bind(kind.name());
-                sql.push(" AND EXISTS (SELECT 1 FROM appointments a WHERE a.doc = c.doc AND a.open = 1");
-                sql.push(" AND a.person = ").push_bind(person.to_string()).push("))");
+                sql.push(" AND EXISTS (SELECT 1 FROM seers s WHERE s.doc = c.doc");
+                sql.push(" AND s.person = ").push_bind(person.to_string()).push("))");
             }
         }
     }

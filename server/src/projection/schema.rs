@@ -24,7 +24,7 @@ CREATE TABLE stores (store TEXT PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, doc TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     number TEXT NOT NULL, flow TEXT, step TEXT, store TEXT, customer TEXT NOT NULL, phone TEXT NOT NULL,
     address TEXT NOT NULL, sales TEXT NOT NULL, due TEXT, opened_by TEXT NOT NULL, channel TEXT NOT NULL,
-    escalations INTEGER NOT NULL, opened_ms INTEGER, due_key TEXT NOT NULL,
+    everyone INTEGER NOT NULL,    escalations INTEGER NOT NULL, opened_ms INTEGER, due_key TEXT NOT NULL,
     opened_key TEXT NOT NULL, cancelled INTEGER NOT NULL, closed INTEGER NOT NULL, sealed INTEGER NOT NULL,
     cleared INTEGER NOT NULL, placed INTEGER NOT NULL, proposed INTEGER NOT NULL, clashes INTEGER NOT NULL,
     total_minor INTEGER, paid_minor INTEGER, currency TEXT, last_position INTEGER NOT NULL);
@@ -38,6 +38,7 @@ CREATE TABLE appointments (doc TEXT NOT NULL, appointment TEXT NOT NULL, day TEX
     person TEXT NOT NULL, status TEXT NOT NULL, open INTEGER NOT NULL,
     PRIMARY KEY (doc, appointment, person)) WITHOUT ROWID;
 CREATE INDEX appointments_person ON appointments (person, doc);
+CREATE TABLE seers (doc TEXT NOT NULL, person TEXT NOT NULL, PRIMARY KEY (doc, person)) WITHOUT ROWID;
 CREATE TABLE items (doc TEXT NOT NULL, item TEXT NOT NULL, product TEXT NOT NULL, model TEXT NOT NULL,
     material TEXT NOT NULL, quantity INTEGER, stocked_ms INTEGER, first_day TEXT, full_day TEXT,
     PRIMARY KEY (doc, item)) WITHOUT ROWID;

@@ -16,7 +16,8 @@ use sync_core::view::row::Row;
 
 use super::measure::{self, Measures, PLACED};
 use super::{said, words};
-use crate::log::Entry;
+use crate::log::{Entry, Tag};
+use crate::relay::audience::tags;
 use crate::relay::{Footing, Relay, RelayError};
 
 /// What a piece of the log comes to.
@@ -28,7 +29,7 @@ pub(super) struct Staged {
     pub footing: Arc<Footing>,
 }
 
-/// One order or ticket with its rows.
+/// One order, ticket, matter or another case with its rows.
 pub(super) struct Case {
     pub row: Row,
     pub position: Position,
@@ -45,6 +46,10 @@ pub(super) struct Case {
     pub step_times: Vec<i64>,
     /// Appointment, day, person, status; whether it is open.
     pub appointments: Vec<([String; 4], bool)>,
+    /// Who sees it by their person: appointments, matters and records about them.
+    pub seers: Vec<String>,
+    /// Everybody does.
+    pub everyone: bool,
     pub items: Vec<(ItemId, BTreeMap<String, Value>)>,
     pub measures: Measures,
     /// The tokens that search knows it by.
@@ -75,7 +80,7 @@ pub(super) fn stage(relay: &Relay, after: Position, limit: usize) -> Result<Opti
     for logged in &entries {
         let Entry::Change { doc, .. } = &logged.entry else { continue };
         match doc.subject().kind() {
-            DocKind::Order | DocKind::Ticket | DocKind::Customer => {
+            kind if DocKind::NUMBERED.contains(&kind) => {
                 touched.insert(doc.subject(), logged.position);
             }
             DocKind::Directory => directory = true,
@@ -120,6 +125,11 @@ fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
     let named: Vec<ItemId> = items.keys().copied().collect();
     let row = Row::of(doc, &state, &rules);
     let tokens = tokens(doc, &state, &row, &items);
+    let tags = tags(&state);
+    let seers = tags.iter().filter_map(|tag| match tag {
+        Tag::Person(person, _) => Some(person.to_string()),
+        _ => None,
+    });
     Case {
         row,
         position,
@@ -134,6 +144,8 @@ fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
         steps: steps(&state),
         step_times: state.steps.iter().map(|s| s.said.at.best().0).collect(),
         appointments: appointments(&state),
+        seers: seers.collect(),
+        everyone: tags.contains(&Tag::Everyone),
         items: items.into_iter().collect(),
         measures: measure::measures(doc, &state, &rules, &named),
         tokens,

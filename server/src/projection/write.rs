@@ -87,12 +87,13 @@ async fn put(tx: &mut SqliteConnection, cases: &[Case]) -> Result<(), Projection
         for (case, doc) in cases.iter().zip(&docs) {
             ids.push(put_case(tx, case, doc).await?);
         }
-        for table in ["steps", "appointments", "items", "orders", "tickets", "answers", "judged"] {
+        for table in ["steps", "appointments", "seers", "items", "orders", "tickets", "answers", "judged"] {
             clear(tx, &format!("DELETE FROM {table} WHERE doc IN ("), &docs).await?;
         }
         clear(tx, "DELETE FROM search WHERE rowid IN (", &ids).await?;
         put_steps(tx, cases, &docs).await?;
         put_appointments(tx, cases, &docs).await?;
+        put_seers(tx, cases, &docs).await?;
         put_items(tx, cases, &docs).await?;
         put_orders(tx, cases, &docs).await?;
         put_tickets(tx, cases, &docs).await?;
@@ -162,6 +163,21 @@ async fn put_appointments(
     insert(tx, into, &rows, |row, (doc, [appointment, day, person, status], open)| {
         row.push_bind(*doc).push_bind(appointment).push_bind(day);
         row.push_bind(person).push_bind(status).push_bind(*open);
+    })
+    .await
+}
+
+async fn put_seers(
+    tx: &mut SqliteConnection,
+    cases: &[Case],
+    docs: &[String],
+) -> Result<(), ProjectionError> {
+    let mut rows = Vec::new();
+    for (case, doc) in cases.iter().zip(docs) {
+        rows.extend(case.seers.iter().map(|person| (doc, person)));
+    }
+    insert(tx, "seers (doc, person)", &rows, |row, (doc, person)| {
+        row.push_bind(*doc).push_bind(*person);
     })
     .await
 }
@@ -268,13 +284,14 @@ async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i
     // The row keeps its id, which the search table knows it by.
     let upsert =
         "INSERT INTO cases (doc, kind, number, flow, step, store, customer, phone, address, sales, due,
-        opened_by, channel, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
+        opened_by, channel, everyone, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
         total_minor, paid_minor, currency, last_position)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (doc) DO UPDATE SET kind = excluded.kind, number = excluded.number, flow = excluded.flow,
         step = excluded.step, store = excluded.store, customer = excluded.customer, phone = excluded.phone,
         address = excluded.address, sales = excluded.sales, due = excluded.due,
-        opened_by = excluded.opened_by, channel = excluded.channel, escalations = excluded.escalations,
+        opened_by = excluded.opened_by, channel = excluded.channel, everyone = excluded.everyone,
+        escalations = excluded.escalations,
         opened_ms = excluded.opened_ms, due_key = excluded.due_key, opened_key = excluded.opened_key,
         cancelled = excluded.cancelled, closed = excluded.closed, sealed = excluded.sealed,
         cleared = excluded.cleared, placed = excluded.placed, proposed = excluded.proposed,
@@ -297,6 +314,7 @@ async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i
         .bind(&row.due)
         .bind(&case.opened_by)
         .bind(&case.texts.channel)
+        .bind(case.everyone)
         .bind(case.escalations)
         .bind(row.opened_ms)
         // What has no day comes after what has one.
