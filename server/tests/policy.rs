@@ -17,7 +17,7 @@ fn policy(arguments: &[&str]) -> (bool, String, Value) {
 
 #[test]
 fn every_shipped_policy_can_be_worked_by() {
-    for name in ["furniture", "service-centre", "general"] {
+    for (name, _) in sync_core::policy::check::SHIPPED {
         let (well, printed, last) = policy(&["lint", name]);
         assert!(well && last["flows"].as_u64() > Some(0), "{printed}");
     }

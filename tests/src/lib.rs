@@ -2,6 +2,7 @@
 //! scenarios, the demo, the bindings.
 
 pub mod simulation;
+pub mod scenario;
 pub mod faults;
 pub mod bench;
 pub mod soak;

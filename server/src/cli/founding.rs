@@ -31,7 +31,8 @@ pub struct Init {
     /// The founder's office password (at least 10 characters).
     #[arg(long, env = "GENDAN_PASSWORD", hide_env_values = true)]
     password: String,
-    /// The shipped policy to begin with: furniture, service-centre or general.
+    /// The shipped policy to begin with: furniture, foreign-trade, dyeing, garment, logistics,
+    /// service-centre or general.
     #[arg(long, default_value = "furniture")]
     profile: String,
     /// The founder's role in that policy.

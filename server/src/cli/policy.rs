@@ -33,7 +33,7 @@ pub enum Policies {
 /// Checks one policy.
 #[derive(Args)]
 pub struct Lint {
-    /// The policy: a TOML file, or the name of a shipped one (furniture, service-centre, general).
+    /// The policy: a TOML file, or the name of a shipped one (such as furniture or general).
     policy: String,
 }
 

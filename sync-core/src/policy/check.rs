@@ -36,6 +36,10 @@ const AMOUNT_MINOR_MAX: i64 = 1_000_000_000;
 /// The policies that a company may start from: name and TOML.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("furniture", include_str!("../../profiles/furniture.toml")),
+    ("foreign-trade", include_str!("../../profiles/foreign-trade.toml")),
+    ("dyeing", include_str!("../../profiles/dyeing.toml")),
+    ("garment", include_str!("../../profiles/garment.toml")),
+    ("logistics", include_str!("../../profiles/logistics.toml")),
     ("service-centre", include_str!("../../profiles/service-centre.toml")),
     ("general", include_str!("../../profiles/general.toml")),
 ];
@@ -451,19 +455,23 @@ impl<'p> Check<'p> {
 }
 
 #[cfg(test)]
+mod profiles;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::refusal::Lang;
     use proptest::prelude::*;
 
-    /// The general profile with one piece of its text replaced.
+    const SMALL: &str = include_str!("check/small.toml");
+
+    /// The small policy with one piece of its text replaced.
     fn changed(old: &str, new: &str) -> String {
-        let toml = shipped("general").unwrap();
-        assert!(toml.contains(old), "{old}");
-        toml.replacen(old, new, 1)
+        assert!(SMALL.contains(old), "{old}");
+        SMALL.replacen(old, new, 1)
     }
     fn added(text: &str) -> String {
-        format!("{}\n{text}", shipped("general").unwrap())
+        format!("{SMALL}\n{text}")
     }
     fn rule(form: &str) -> String {
         added(&format!(
@@ -600,28 +608,11 @@ mod tests {
         assert_eq!(Policy::parse(&toml).unwrap_err().len(), limits::POLICY_FAULTS_MAX);
     }
 
-    #[test]
-    fn the_furniture_policy_says_every_number_of_its_section() {
-        let policy = Policy::parse(shipped("furniture").unwrap()).unwrap();
-        let form = |id: &str| &policy.rules.iter().find(|rule| rule.id == *id).unwrap().form;
-        let RuleForm::Within { days, amount, doubling, excused_by, .. } = form("fetched-late") else {
-            panic!("another form")
-        };
-        assert_eq!((*days, amount.as_deref(), *doubling), (3, Some("10"), true));
-        assert_eq!(excused_by.as_ref().map(Name::as_str), Some("overbooked"));
-        let RuleForm::Mistake { each_item_after, .. } = form("wrong-order") else { panic!("another form") };
-        let each: Vec<_> = each_item_after.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(each, [("delivery-note", "30"), ("fetched", "50")]);
-        assert_eq!((policy.materials["panel"].lead_days, policy.materials["solid"].lead_days), (5, 10));
-        assert_eq!(policy.windows["returns"].days_of_month, Some((15, 20)));
-    }
-
     proptest! {
         #[test]
         fn no_text_makes_the_check_panic(text in ".{0,400}", at in 0usize..4_000) {
-            let toml = shipped("general").unwrap();
-            let cut = toml.floor_char_boundary(at);
-            let told = Policy::parse(&format!("{}{text}{}", &toml[..cut], &toml[cut..]));
+            let cut = SMALL.floor_char_boundary(at);
+            let told = Policy::parse(&format!("{}{text}{}", &SMALL[..cut], &SMALL[cut..]));
             prop_assert!(told.is_ok() || told.is_err_and(|faults| !faults.is_empty()));
         }
     }

@@ -18,7 +18,7 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use super::calendar::{Pause, WorkCalendar};
-use super::model::{ANY, Flow, Lateness, Policy, Rule, RuleForm, Window, Words};
+use super::model::{ANY, Flow, HAPPENINGS, Lateness, Policy, Rule, RuleForm, Window, Words};
 use crate::ids::{FactId, Name, PersonId};
 use crate::money::{Currency, Money};
 use crate::time::{Stamp, TimeSource, UnixMs};
@@ -498,14 +498,16 @@ impl Judging<'_> {
     }
 
     /// The k-th return is owed by the end of its day; one that came early counts for the next that is owed.
-    /// Closing a case does not end what is owed to the customer after it.
+    /// Closing a case does not end what is owed to the customer after it, such as a contact; a step of the
+    /// flow can be recorded no more, so none is owed.
     fn every(&self, rule: &Rule, from: &Name, step: &Name, (days, times): (u32, u32)) -> Vec<Finding> {
         let Some(at) = self.case.events.iter().position(|e| e.step == *from) else { return Vec::new() };
         let (_, since) = self.case.events.split_at(at);
         let Some(started) = since.first() else { return Vec::new() };
         let mut done = since.iter().skip(1).filter(|e| e.step == *step);
         let day = self.calendar.local_date(started.at());
-        let judging = Judging { ended_ms: None, clock: self.now, ..*self };
+        let outlives = HAPPENINGS.contains(&step.as_str());
+        let judging = if outlives { Judging { ended_ms: None, clock: self.now, ..*self } } else { *self };
         for k in 1..=times {
             let last = day.checked_add_days(Days::new(u64::from(days) * u64::from(k)));
             let Some(due) = last.and_then(|last| self.end_of(last)) else { break };

@@ -1,6 +1,6 @@
 //! The company that foreign bytes meet: founded without a relay, the same in every run.
 //!
-//! Out: a directory, the general policy, and devices in memory that hold both and one order. Keys, ids
+//! Out: a directory, a small policy, and devices in memory that hold both and one order. Keys, ids
 //! and times are constants, so a finding replays and a seed stays what it was.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,6 @@ use sync_core::fact::{Fact, READER};
 use sync_core::ids::{
     CommandId, CompanyId, DeviceId, DocId, DocKind, FactId, ItemId, PersonId, Position, StoreId,
 };
-use sync_core::policy::check::shipped;
 use sync_core::policy::model::Policy;
 use sync_core::policy::publish::Published;
 use sync_core::store::{DeviceStore, MemoryStore};
@@ -27,6 +26,8 @@ use sync_core::wire::frames::{Feed, FeedItem, Frame, Welcome};
 
 /// 2026-11-23 08:00 in Shanghai.
 pub const NOW_MS: UnixMs = 1_795_392_000_000;
+/// Its policy as text: small, and the same whatever becomes of the shipped ones.
+pub const POLICY: &str = include_str!("../../../sync-core/src/policy/check/small.toml");
 
 /// A company whose founder works with one device and holds every power.
 pub struct Company {
@@ -74,7 +75,7 @@ impl Company {
         let device_key = SecretKey::from_seed(&[4; 32]);
         let certificate =
             Certificate { company: id, device, person, key: device_key.public().0.into(), issued_ms: 0 };
-        let policy = Policy::parse(shipped("general").expect("it is shipped")).expect("it has no fault");
+        let policy = Policy::parse(POLICY).expect("it has no fault");
         let mut company = Self {
             id,
             person,

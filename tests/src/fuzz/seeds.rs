@@ -22,14 +22,13 @@ use sync_core::ids::{
     Position,
 };
 use sync_core::money::{Currency, Money};
-use sync_core::policy::check::shipped;
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::store::{DeviceStore, MemoryDisk, Table};
 use sync_core::wire::codec::parts;
 use sync_core::wire::frames::*;
 use sync_core::wire::{Encoder, Frame};
 
-use super::company::{Company, NOW_MS, now};
+use super::company::{Company, NOW_MS, POLICY, now};
 use super::pure::body;
 
 /// Seeds by target and name.
@@ -282,9 +281,8 @@ fn facts(company: &Company, put: &mut Put<'_>) {
 
 fn policies(company: &Company, put: &mut Put<'_>) {
     put("policy_toml", "small", include_bytes!("../../policies/small.toml").to_vec());
-    let general = shipped("general").expect("it is shipped");
-    put("policy_toml", "general", general.as_bytes().to_vec());
-    let half: String = general.chars().take(1_500).collect();
+    put("policy_toml", "general", POLICY.as_bytes().to_vec());
+    let half: String = POLICY.chars().take(1_500).collect();
     put("policy_toml", "broken-off", half.into_bytes());
     put(
         "policy_toml",

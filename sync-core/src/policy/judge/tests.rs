@@ -430,6 +430,39 @@ fn return_visits_fall_due_one_after_the_other_also_when_the_case_is_closed() {
 }
 
 #[test]
+fn s9_a_weekly_report_falls_due_each_week_until_the_matter_is_ended() {
+    let policy = Policy::parse(check::shipped("general").unwrap()).unwrap();
+    let opened = event(1, "opened", "2026-11-02T09:00:00");
+    let mut case = Case { flow: name("weekly-report"), delivery: None, ..order(vec![opened]) };
+    let verdict = |case: &Case, now: &str| {
+        let found = judge(case, &policy, ms(now)).into_iter().find(|f| f.rule == *"weekly-report-due");
+        found.map(|f| f.verdict)
+    };
+    assert_eq!(verdict(&case, "2026-11-09T23:59:59"), Some(Verdict::Due));
+    assert_eq!(verdict(&case, "2026-11-10T00:00:00"), Some(Verdict::Breach));
+    case.events.push(event(2, "reported", "2026-11-09T18:00:00"));
+    assert_eq!(verdict(&case, "2026-11-10T00:00:00"), Some(Verdict::Due));
+    case.ended_ms = Some(ms("2026-11-13T18:00:00"));
+    assert_eq!(verdict(&case, "2027-02-01T00:00:00"), None, "nothing can be reported any more");
+}
+
+#[test]
+fn s13_a_refused_order_is_told_upward_at_once_and_to_the_customer() {
+    let policy = Policy::parse(check::shipped("general").unwrap()).unwrap();
+    let late = |events: Vec<Event>| -> Vec<String> {
+        let found = judge(&order(events), &policy, ms("2026-11-24T09:00:00"));
+        let late = found.into_iter().filter(|f| f.verdict == Verdict::Breach);
+        late.map(|f| f.rule.to_string()).filter(|rule| rule.starts_with("refusal")).collect()
+    };
+    let refused = event(1, "refused", "2026-11-23T10:00:00");
+    assert_eq!(late(vec![refused.clone()]), ["refusal-not-reported", "refusal-not-told"]);
+    let (told, called) =
+        (event(2, "escalated", "2026-11-23T10:30:00"), event(3, "contact", "2026-11-23T14:00:00"));
+    assert_eq!(late(vec![refused.clone(), told.clone()]), ["refusal-not-told"]);
+    assert_eq!(late(vec![refused, told, called]), Vec::<String>::new());
+}
+
+#[test]
 fn a_late_delivery_is_graded_by_its_days() {
     let grades = "[{ days = 1, amount = \"50\" }, { days = 4, amount = \"100\", penalty = \"grave\" }]";
     let policy = with_rule(&format!("form = \"late-delivery\"\nstep = \"delivered\"\ngrades = {grades}"));

@@ -1,0 +1,6 @@
+//! The 21 sections of the regulations, each played end to end: people on several devices, offline where the
+//! work is, and the relay. A module is a section; the names of its tests say the clause.
+//! `cargo xtask rows` prints them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
