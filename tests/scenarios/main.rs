@@ -3,4 +3,3 @@
 //! `cargo xtask rows` prints them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
