@@ -214,8 +214,13 @@ async fn weeks_and_months_are_cut_to_the_days_and_add_up() {
             1,
             breaches
         ],
-        ["2026-12-01", "2026-12-01", 0, null, 0, 0, null, null, 0, 0, null, null, 0, 0],
+        ["2026-12-01", "2026-12-01", 0, null, 0, 0, null, null, 0, 0, null, null, 0, 1],
     ]);
+    // O3 was owed until the end of November: it is late from the first moment of December on.
+    let december = Asked { from: Some(date("2026-12-01")), to: Some(date("2026-12-01")), ..november(LATER) };
+    let found = as_json(&shop.report("findings", december).await.unwrap());
+    let late = json!([["2026-12-01T00:00:00", "O3", "late-delivery", "违反 / breach", 1]]);
+    assert_eq!(pick(&found, &["moment", "number", "rule", "verdict", "days_late"]), late);
     assert_eq!(pick(&months, &columns), expected);
     let weeks = shop.json("weekly", LATER).await;
     let days = json!([
