@@ -8,6 +8,7 @@ mod fuzz;
 mod outsiders;
 mod phones;
 mod process;
+mod rows;
 mod sim;
 mod soak;
 mod tests;
@@ -30,6 +31,8 @@ enum Task {
     Test(tests::Test),
     /// The simulation over many seeds.
     Sim(sim::Sim),
+    /// The regulations' 21 sections at work, each with pass or fail from a real run.
+    Rows(rows::Rows),
     /// What other people's tools make of us: evidence checked by a COSE library that is not ours.
     Outsiders(outsiders::Outsiders),
     /// The API against its document: everything asked that it allows, and much that it does not.
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
+        Task::Rows(rows) => rows.run(),
         Task::Outsiders(outsiders) => outsiders.run(),
         Task::Api(api) => api.run(),
         Task::Phones(phones) => phones.run(),

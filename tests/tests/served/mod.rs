@@ -111,7 +111,7 @@ impl Served {
     pub fn configured(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = Config { listen, body_bytes_max: 16 * 1024, ..config };
+        let config = Config { listen, body_bytes_max: 64 * 1024, ..config };
         let app = Arc::new(app(folder.path(), config.clone()));
         let served = app.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
