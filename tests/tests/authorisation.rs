@@ -68,7 +68,7 @@ const TABLE: [Row; 32] = [
     ("post", "/v1/held/{doc}/{hash}/discard", May::Role, r#"{"reason":"错了"}"#),
 ];
 
-const POLICY: &str = include_str!("../../sync-core/profiles/service-centre.toml");
+const POLICY: &str = include_str!("../policies/small.toml");
 
 /// A documented path with something in it that is not there.
 fn filled(path: &str) -> String {
