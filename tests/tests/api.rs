@@ -51,7 +51,7 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
         ("POST", "/v1/commands", boss, "[]", 422, "bad_json"),
         ("POST", "/v1/commands", boss, r#"{"do":"fly"}"#, 422, "bad_json"),
         ("POST", "/v1/commands", boss, unknown_field, 422, "bad_json"),
-        ("POST", "/v1/commands", boss, &note(&"长".repeat(10_000)), 413, "bad_json"),
+        ("POST", "/v1/commands", boss, &note(&"长".repeat(30_000)), 413, "bad_json"),
         ("POST", "/v1/policies", boss, "not = [toml", 422, "policy_invalid"),
         ("POST", "/v1/policies", boss, &"长".repeat(30_000), 413, "bad_body"),
         ("POST", "/v1/policies", None, "", 401, "unauthorized"),
