@@ -114,7 +114,7 @@ fn every_report_is_given_in_every_format_over_what_the_person_sees() {
     let listed = served.ask("GET", "/v1/reports", Some(&planner), "");
     let names: Vec<&str> =
         listed.body.as_array().unwrap().iter().map(|report| report["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), 10, "{names:?}");
+    assert_eq!(names.len(), 11, "{names:?}");
     for name in names {
         for (format, media) in [
             ("json", "application/json"),

@@ -296,9 +296,10 @@ impl<'p> Check<'p> {
         for (at, name) in step.after.iter().enumerate() {
             self.earlier(format!("{path}.after[{at}]"), name, own, earlier);
         }
-        if let Some(until) = &step.until {
-            self.earlier(format!("{path}.until.after"), &until.after, own, earlier);
-            self.count(format!("{path}.until.working_days"), 1, until.working_days);
+        for (key, days) in [("until", &step.until), ("once_over", &step.once_over)] {
+            let Some(days) = days else { continue };
+            self.earlier(format!("{path}.{key}.after"), &days.after, own, earlier);
+            self.count(format!("{path}.{key}.working_days"), 1, days.working_days);
         }
     }
 

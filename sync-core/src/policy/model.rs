@@ -260,6 +260,9 @@ pub struct Step {
     /// It may be recorded only so long after another step.
     #[serde(default)]
     pub until: Option<Until>,
+    /// It may be recorded only once so many working days are over after another step.
+    #[serde(default)]
+    pub once_over: Option<Until>,
     /// Evidence that must be attached.
     #[serde(default)]
     pub evidence: Vec<EvidenceKind>,
@@ -302,7 +305,7 @@ impl Step {
     pub const OK: &str = "ok";
 }
 
-/// How long a step may still be recorded.
+/// Working days that begin with a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Until {
