@@ -3,3 +3,9 @@
 //! `cargo xtask rows` prints them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod s13_department_flow;
+mod s14_logistics;
+mod s15_merchandising_template;
+mod s20_customer_material;
+mod s21_furniture;
