@@ -4,6 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod s01_after_sales_office;
+mod s03_rewards_and_penalties;
+mod s04_customer_service;
+mod s05_service_centre;
+mod s11_service_standard;
 mod s13_department_flow;
 mod s14_logistics;
 mod s15_merchandising_template;

@@ -234,7 +234,8 @@ impl<'a> Seen<'a> {
     /// customer's request) answers, and the closing one solves.
     fn answering(&self) -> (Option<UnixMs>, Option<UnixMs>) {
         let Some(flow) = self.flow else { return (None, None) };
-        let rule = self.policy.rules.iter().filter(|rule| rule.concerns(flow));
+        let name = self.state.flow_name();
+        let rule = self.policy.rules.iter().filter(|rule| name.is_some_and(|name| rule.concerns(name, flow)));
         let named = rule.filter_map(|rule| match &rule.form {
             RuleForm::Urgency { response, resolution, .. } => Some((response, resolution)),
             _ => None,

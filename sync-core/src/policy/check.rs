@@ -151,7 +151,9 @@ fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
             _ => continue,
         };
         for key in rule.keys().map(|key| key.get_ref().as_ref()) {
-            if !own.contains(&key) && !["id", "title", "about", "one_of", "clause", "form"].contains(&key) {
+            if !own.contains(&key)
+                && !["id", "title", "about", "flows", "one_of", "clause", "form"].contains(&key)
+            {
                 faults.push(PolicyFault::new(FaultCode::UnknownKey, format!("rules[{at}].{key}"), key));
             }
         }
@@ -370,6 +372,7 @@ impl<'p> Check<'p> {
         let policy = self.policy;
         self.said(path, &rule.title, &rule.clause);
         self.roles_exist(&format!("{path}.about"), &rule.about);
+        self.known(&format!("{path}.flows"), &rule.flows, |name| policy.flows.contains_key(name));
         let mut known = true;
         for (key, name) in rule.form.steps() {
             let found = self.steps.contains(name);
@@ -381,7 +384,7 @@ impl<'p> Check<'p> {
                 self.fault(FaultCode::UnknownStep, format!("{path}.{key}"), ANY);
             }
         }
-        let together = !known || policy.flows.values().any(|flow| rule.concerns(flow));
+        let together = !known || policy.flows.iter().any(|(name, flow)| rule.concerns(name, flow));
         self.unless(together, FaultCode::StepsApart, path, "");
         self.form(path, &rule.form);
     }

@@ -449,6 +449,9 @@ pub struct Rule {
     /// Whom the proposal is about: roles of the order's or ticket's people.
     #[serde(default)]
     pub about: Vec<Name>,
+    /// The flows that it judges; every flow that has its steps where none are named.
+    #[serde(default)]
+    pub flows: Vec<Name>,
     /// The proposal is for the one of `about` who did it, not for each; people find out which.
     #[serde(default)]
     pub one_of: bool,
@@ -617,8 +620,9 @@ impl RuleForm {
 }
 
 impl Rule {
-    /// Whether the rule judges this flow: all its steps are steps of the flow.
-    pub fn concerns(&self, flow: &Flow) -> bool {
-        self.form.steps().iter().all(|(_, name)| flow.step(name.as_str()).is_some())
+    /// Whether the rule judges this flow: it is one of those named, and all its steps are steps of the flow.
+    pub fn concerns(&self, name: &Name, flow: &Flow) -> bool {
+        (self.flows.is_empty() || self.flows.contains(name))
+            && self.form.steps().iter().all(|(_, name)| flow.step(name.as_str()).is_some())
     }
 }
