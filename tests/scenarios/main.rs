@@ -4,8 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod s12_service_department;
 mod s13_department_flow;
 mod s14_logistics;
 mod s15_merchandising_template;
+mod s16_post_duties;
+mod s17_project_orders;
+mod s18_merchandiser_workflow;
+mod s19_garment;
 mod s20_customer_material;
 mod s21_furniture;
