@@ -271,6 +271,7 @@ fn article_9_2_an_opinion_is_passed_to_its_department_and_followed_until_solved(
     assert_eq!(carrier.refused_step("G01", passed, did("followed-up")), RefusalCode::StepOrder);
     carrier.step("G01", passed, did("passed-on").value("department", "调度"));
     carrier.step("G01", passed, did("followed-up").value("solution", "调度前电话"));
+    carrier.online();
     carrier.at("2026-11-24 18:00");
     assert_eq!(carrier.finding(left, "opinion-not-passed-on").verdict, Due);
     carrier.at("2026-11-24 18:01");
