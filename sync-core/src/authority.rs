@@ -24,7 +24,7 @@ use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
 use crate::policy::calendar::WorkCalendar;
 use crate::policy::model::{
-    CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
+    CAUSE, CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
 };
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
@@ -511,6 +511,14 @@ impl<'a> Act<'a> {
         let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
         if let Some(field) = rule.values.iter().find(empty) {
             return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
+        }
+        let unknown =
+            |cause: &String| !policy.causes.is_empty() && !policy.causes.keys().any(|c| *c == **cause);
+        if p.values.iter().any(|(value, cause)| *value == *CAUSE && unknown(cause)) {
+            let refusal = no(RefusalCode::ValueInvalid).with_words("field", ("原因", "cause"));
+            return Err(
+                refusal.with_words("reason", ("制度里没有这个原因", "the policy names no such cause"))
+            );
         }
         let fails = |check: &&Name| p.values.get(*check).is_none_or(|answer| answer != StepRule::OK);
         if let Some(check) = rule.checks.iter().find(fails) {

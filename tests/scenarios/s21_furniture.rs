@@ -565,15 +565,18 @@ fn after_sales_is_handled_from_15_to_17_and_each_cause_is_told_apart() {
     shop.online();
     assert_eq!(shop.refused_step("K01", shop.ticket("T1"), did("recorded")), RefusalCode::ValueMissing);
     assert_eq!(shop.refused_step("K01", shop.ticket("T1"), did("proposed")), RefusalCode::StepOrder);
+    let other = did("recorded").value("cause", "客户不喜欢");
+    assert_eq!(shop.refused_step("K01", shop.ticket("T1"), other), RefusalCode::ValueInvalid);
     for (number, at, cause, _) in hours {
         shop.next_at(&format!("2026-11-24 {at}"));
         shop.step("K01", shop.ticket(number), did("recorded").value("cause", cause));
     }
     shop.all_agree();
-    for (number, at, cause, outside) in hours {
+    let causes: Vec<_> = hours.iter().map(|(_, _, cause, _)| name(cause)).collect();
+    assert!(shop.policy.causes.len() == 4 && shop.policy.causes.keys().all(|cause| causes.contains(cause)));
+    for (number, at, _, outside) in hours {
         let ticket = shop.ticket(number);
         assert_eq!(shop.found(ticket, "after-sales-outside-hours").len(), outside, "{at}");
-        assert!(shop.policy.causes.contains_key(&name(cause)), "the policy names {cause}");
         assert!(!shop.holds("D02", ticket));
     }
     let found = shop.finding(shop.ticket("T4"), "after-sales-outside-hours");

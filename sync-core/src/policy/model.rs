@@ -103,6 +103,8 @@ pub const DECIDED: &str = "decided";
 pub const UPHELD: &str = "upheld";
 /// The role that every record about a person gives to that person (当事人); no policy grants it.
 pub const CONCERNED: &str = "concerned";
+/// The value of a step that is one of the policy's causes, where it names any: figures count by it.
+pub const CAUSE: &str = "cause";
 
 /// One entry of a checklist or review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
