@@ -5,9 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod s01_after_sales_office;
+mod s02_foreign_trade;
 mod s03_rewards_and_penalties;
 mod s04_customer_service;
 mod s05_service_centre;
+mod s06_archive_and_progress;
+mod s07_merchandisers;
+mod s08_sales_merchandising;
+mod s09_sales_funnel;
+mod s10_dyeing_mill;
 mod s11_service_standard;
 mod s12_service_department;
 mod s13_department_flow;
