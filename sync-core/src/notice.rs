@@ -62,6 +62,17 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Assignment,
+        Self::Reminder,
+        Self::Escalation,
+        Self::Decision,
+        Self::Clash,
+        Self::Proposal,
+        Self::Exception,
+    ];
+
     /// Its name in views and APIs, and its title in Chinese and English.
     pub const fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
