@@ -8,6 +8,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
+
 use crate::directory::{Directory, Proposal, ProposalState, RoleSpan, Rules};
 use crate::document::history::History;
 use crate::document::{Document, Edit};
@@ -22,7 +24,7 @@ use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
 use crate::policy::calendar::WorkCalendar;
 use crate::policy::model::{
-    CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
+    CAUSE, CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
 };
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
@@ -467,19 +469,23 @@ impl<'a> Act<'a> {
         if rule.paid && self.state.cleared.is_none() {
             return Err(no(RefusalCode::NotPaid).with_words("action", title));
         }
-        rule.until.as_ref().map_or(Ok(()), |until| self.in_time(until, title))
+        // A step may only follow another for so many working days, or only after them.
+        let refused = |code, last| Err(no(code).with_words("action", title).with("until", last));
+        match (self.days_over(rule.until.as_ref())?, self.days_over(rule.once_over.as_ref())?) {
+            (Some((last, true)), _) => refused(RefusalCode::TooLate, last),
+            (_, Some((last, false))) => refused(RefusalCode::TooEarly, last),
+            _ => Ok(()),
+        }
     }
 
-    /// A step that may only follow another for so many working days.
-    fn in_time(&self, until: &Until, title: Pair<'_>) -> Verdict {
-        let Some(started) = self.state.last(until.after.as_str()) else { return Ok(()) };
+    /// The last of so many working days after a step, and whether it is over; none before the step.
+    fn days_over(&self, days: Option<&Until>) -> Result<Option<(NaiveDate, bool)>, Refusal> {
+        let started = days.and_then(|days| Some((days, self.state.last(days.after.as_str())?)));
+        let Some((days, started)) = started else { return Ok(None) };
         let calendar = WorkCalendar::of(self.policy()?);
         let day = calendar.local_date(started.said.at.best().0);
-        let last = calendar.add_working_days(day, until.working_days);
-        if calendar.local_date(self.at_ms) <= last {
-            return Ok(());
-        }
-        Err(no(RefusalCode::TooLate).with_words("action", title).with("until", last))
+        let last = calendar.add_working_days(day, days.working_days);
+        Ok(Some((last, calendar.local_date(self.at_ms) > last)))
     }
 
     /// Whether a step record has the evidence, documents, values, answers and signature that the policy asks
@@ -505,6 +511,14 @@ impl<'a> Act<'a> {
         let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
         if let Some(field) = rule.values.iter().find(empty) {
             return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
+        }
+        let unknown =
+            |cause: &String| !policy.causes.is_empty() && !policy.causes.keys().any(|c| *c == **cause);
+        if p.values.iter().any(|(value, cause)| *value == *CAUSE && unknown(cause)) {
+            let refusal = no(RefusalCode::ValueInvalid).with_words("field", ("原因", "cause"));
+            return Err(
+                refusal.with_words("reason", ("制度里没有这个原因", "the policy names no such cause"))
+            );
         }
         let fails = |check: &&Name| p.values.get(*check).is_none_or(|answer| answer != StepRule::OK);
         if let Some(check) = rule.checks.iter().find(fails) {

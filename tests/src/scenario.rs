@@ -13,7 +13,7 @@ use sync_core::fact::kinds::{Evidence, Outcome, Signature};
 use sync_core::findings::findings;
 use sync_core::fold::{State, fold};
 use sync_core::ids::{DocId, DocKind, ItemId, Name, PersonId, StoreId};
-use sync_core::notice::Notice;
+use sync_core::notice::{Notice, NoticeKind};
 use sync_core::policy::check::shipped;
 use sync_core::policy::judge::{Finding, Verdict};
 use sync_core::policy::model::Policy;
@@ -31,11 +31,12 @@ pub fn name(text: &str) -> Name {
 pub struct Did {
     record: Record,
     documents: Vec<Name>,
+    photos: Vec<String>,
 }
 
 /// A step that was done.
 pub fn did(step: &str) -> Did {
-    Did { record: Record::done(name(step)), documents: Vec::new() }
+    Did { record: Record::done(name(step)), documents: Vec::new(), photos: Vec::new() }
 }
 
 impl Did {
@@ -66,6 +67,12 @@ impl Did {
     #[must_use]
     pub fn documents(mut self, names: &[&str]) -> Self {
         self.documents.extend(names.iter().map(|text| name(text)));
+        self
+    }
+    /// With a photo of something.
+    #[must_use]
+    pub fn photo(mut self, of: &str) -> Self {
+        self.photos.push(of.to_owned());
         self
     }
     /// With the customer's signature.
@@ -128,9 +135,10 @@ impl Company {
         }
     }
 
-    /// The moment of a local time.
+    /// The moment of a local time, `2026-11-24 17:10` or `2026-11-24 17:10:59`.
     pub fn moment(&self, local: &str) -> i64 {
-        let at = NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M").expect("a local time");
+        let read = |form| NaiveDateTime::parse_from_str(local, form);
+        let at = read("%Y-%m-%d %H:%M:%S").or_else(|_| read("%Y-%m-%d %H:%M")).expect("a local time");
         let zone: chrono_tz::Tz = self.policy.timezone.parse().expect("a checked policy's zone");
         zone.from_local_datetime(&at).earliest().expect("a time that exists").timestamp_millis()
     }
@@ -141,6 +149,14 @@ impl Company {
         assert!(ms >= self.world.time_ms, "{local} is over");
         self.world.time_ms = ms;
         self.world.relay.moments(ms).expect("the log takes what comes by itself");
+    }
+
+    /// What is done next is done within that second, which is a boundary, and half a second into it: the
+    /// trusted time of a device stays behind the relay's by the way of a frame.
+    pub fn next_at(&mut self, local: &str) {
+        let ms = self.moment(local) - 500;
+        assert!(ms >= self.world.time_ms, "{local} is over");
+        self.world.time_ms = ms;
     }
 
     /// The document of a kind with this number.
@@ -178,7 +194,13 @@ impl Company {
     }
 
     fn record(&mut self, who: &str, doc: DocId, did: Did) -> Command {
-        let Did { mut record, documents } = did;
+        let Did { mut record, documents, photos } = did;
+        for of in photos {
+            let device = &mut self.world.sites.get_mut(who).expect("a known device").device;
+            let photo = format!("a photo of {of}");
+            let blob = device.attach(doc, "image/jpeg", photo.as_bytes()).expect("a device keeps a photo");
+            record.evidence.push(Evidence::photo(blob, "image/jpeg"));
+        }
         for document in documents {
             let file = format!("%PDF {document} of {doc}");
             let device = &mut self.world.sites.get_mut(who).expect("a known device").device;
@@ -202,6 +224,20 @@ impl Company {
         for (who, step) in steps {
             self.world.pass(60_000);
             self.step(who, doc, did(step));
+        }
+    }
+
+    /// Steps in their order, each in step with every device before the next, and each first tried before the
+    /// one that it follows: refused where the person stands.
+    pub fn in_order(&mut self, doc: DocId, line: &[(&str, Did)]) {
+        for (at, (who, did)) in line.iter().enumerate() {
+            if let Some((next, early)) = line.get(at + 1) {
+                let code = self.refused(next, Command::Step(doc, Record::done(early.record.step.clone())));
+                assert_eq!(code, RefusalCode::StepOrder, "{} before {}", early.record.step, did.record.step);
+            }
+            self.world.pass(60_000);
+            self.step(who, doc, did.clone());
+            self.online();
         }
     }
 
@@ -238,6 +274,11 @@ impl Company {
         };
         self.perform(who, command);
         self.order(number)
+    }
+
+    /// An item of an order that [`open_order`](Self::open_order) took in, by its place.
+    pub fn item(&self, order: DocId, place: usize) -> ItemId {
+        ItemId::imported(order, self.world.company(), place)
     }
 
     /// Somebody opens a case of a flow.
@@ -292,6 +333,17 @@ impl Company {
         assert!(self.policy.rules.iter().any(|known| known.id == *rule), "no rule {rule}");
         let of = self.findings(doc).into_iter().filter(|f| f.rule == *rule);
         of.map(|f| (f.verdict, f.amount.map(|a| a.to_string()))).collect()
+    }
+    /// The one finding of a rule.
+    pub fn finding(&self, doc: DocId, rule: &str) -> Finding {
+        let of = self.findings(doc).into_iter().filter(|f| f.rule == *rule).collect::<Vec<_>>();
+        let [one] = <[Finding; 1]>::try_from(of).unwrap_or_else(|of| panic!("one {rule}, not {of:#?}"));
+        one
+    }
+    /// What somebody's device tells them about a document now.
+    pub fn told(&self, who: &str, doc: DocId) -> Vec<NoticeKind> {
+        let about = self.notices(who).into_iter().filter(|(notice, _)| notice.doc == doc);
+        about.map(|(notice, _)| notice.kind).collect()
     }
     /// What somebody's device tells them now, newest first, each with whether it was read.
     pub fn notices(&self, who: &str) -> Vec<(Notice, bool)> {

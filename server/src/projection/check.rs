@@ -25,7 +25,7 @@ pub struct Difference {
 
 /// Each table with a query that gives key and content as text; but for those of notices, which say what was
 /// so when they were looked at.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("people", "SELECT person, json_array(number, name) FROM people"),
     ("stores", "SELECT store, name FROM stores"),
     (
@@ -50,6 +50,7 @@ const TABLES: [(&str, &str); 12] = [
             FROM tickets",
     ),
     ("answers", "SELECT doc || '/' || fact || '/' || question, json_array(score, at_ms) FROM answers"),
+    ("ratings", "SELECT doc || '/' || fact || '/' || measure, json_array(person, score, at_ms) FROM ratings"),
     ("judged", "SELECT doc, json_array(policy, until_ms, hex(body)) FROM judged"),
     // The index keeps no text. A sum over its tokens and their places stands for what it knows of a case.
     (

@@ -15,10 +15,10 @@ use sync_core::document::Document;
 use sync_core::fact::kinds::{AppointmentStatus, Outcome, Step as StepFact};
 use sync_core::findings;
 use sync_core::fold::{Saying, State};
-use sync_core::ids::{DocKind, FactId, ItemId, Name};
+use sync_core::ids::{DocKind, FactId, ItemId, Name, PersonId};
 use sync_core::policy::calendar::WorkCalendar;
 use sync_core::policy::judge::{Case, judge};
-use sync_core::policy::model::{Flow, Policy, RuleForm, Step};
+use sync_core::policy::model::{Flow, MeasureForm, Policy, RuleForm, Step};
 use sync_core::time::UnixMs;
 
 /// The step that counts as placed with the factory (S21 下单).
@@ -38,6 +38,7 @@ pub(super) struct Measures {
     pub order: Option<OrderMeasures>,
     pub ticket: Option<TicketMeasures>,
     pub answers: Vec<Answer>,
+    pub ratings: Vec<Rating>,
     pub judged: Option<Judged>,
 }
 
@@ -89,6 +90,16 @@ pub(super) struct Answer {
     pub at_ms: UnixMs,
 }
 
+/// What a superior said of a person's work under a measure of the policy (S3 四, S7 第十条).
+pub(super) struct Rating {
+    pub fact: FactId,
+    pub measure: Name,
+    pub person: PersonId,
+    /// From 1 to 5.
+    pub score: i64,
+    pub at_ms: UnixMs,
+}
+
 /// A case kept for judging.
 pub(super) struct Judged {
     pub policy: u32,
@@ -111,6 +122,7 @@ pub(super) fn measures(doc: &Document, state: &State, rules: &Rules<'_>, items: 
         }),
         ticket: (kind == DocKind::Ticket).then(|| seen.ticket(case.as_ref())),
         answers: seen.answers(),
+        ratings: seen.ratings(),
         judged: case.and_then(|case| kept(&case, version, policy)),
     }
 }
@@ -222,7 +234,8 @@ impl<'a> Seen<'a> {
     /// customer's request) answers, and the closing one solves.
     fn answering(&self) -> (Option<UnixMs>, Option<UnixMs>) {
         let Some(flow) = self.flow else { return (None, None) };
-        let rule = self.policy.rules.iter().filter(|rule| rule.concerns(flow));
+        let name = self.state.flow_name();
+        let rule = self.policy.rules.iter().filter(|rule| name.is_some_and(|name| rule.concerns(name, flow)));
         let named = rule.filter_map(|rule| match &rule.form {
             RuleForm::Urgency { response, resolution, .. } => Some((response, resolution)),
             _ => None,
@@ -260,11 +273,37 @@ impl<'a> Seen<'a> {
         let answer = |(s, name, text): (Record<'_>, &Name, &String)| Answer {
             fact: s.said.fact,
             question: name.clone(),
-            score: text.trim().parse().ok().filter(|score| (1..=5).contains(score)),
+            score: score(text),
             at_ms: at(s),
         };
         values.filter(|(_, name, _)| asked(name)).map(answer).collect()
     }
+
+    /// Nobody rates themselves: what the person concerned recorded is none.
+    fn ratings(&self) -> Vec<Rating> {
+        let Some(person) = self.state.about() else { return Vec::new() };
+        let rated =
+            |name: &Name| self.policy.measures.get(name).is_some_and(|m| m.form == MeasureForm::Rated);
+        let mut ratings = Vec::new();
+        for s in self.state.steps.iter().filter(|s| s.said.by != person) {
+            for (name, text) in s.what.values.iter().filter(|(name, _)| rated(name)) {
+                let Some(score) = score(text) else { continue };
+                ratings.push(Rating {
+                    fact: s.said.fact,
+                    measure: name.clone(),
+                    person,
+                    score,
+                    at_ms: at(s),
+                });
+            }
+        }
+        ratings
+    }
+}
+
+/// A score from 1 to 5; none where the text is another.
+fn score(text: &str) -> Option<i64> {
+    text.trim().parse().ok().filter(|score| (1..=5).contains(score))
 }
 
 fn last(moments: Vec<UnixMs>) -> Option<UnixMs> {

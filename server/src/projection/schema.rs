@@ -52,6 +52,9 @@ CREATE TABLE tickets (doc TEXT PRIMARY KEY, urgency TEXT NOT NULL, order_doc TEX
 CREATE TABLE answers (doc TEXT NOT NULL, fact TEXT NOT NULL, question TEXT NOT NULL, score INTEGER,
     at_ms INTEGER NOT NULL, PRIMARY KEY (doc, fact, question)) WITHOUT ROWID;
 CREATE INDEX answers_at ON answers (at_ms);
+CREATE TABLE ratings (doc TEXT NOT NULL, fact TEXT NOT NULL, measure TEXT NOT NULL, person TEXT NOT NULL,
+    score INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (doc, fact, measure)) WITHOUT ROWID;
+CREATE INDEX ratings_at ON ratings (at_ms);
 CREATE TABLE judged (doc TEXT PRIMARY KEY, policy INTEGER NOT NULL, until_ms INTEGER, body BLOB NOT NULL);
 CREATE TABLE stirring (doc TEXT PRIMARY KEY, next_ms INTEGER NOT NULL, position INTEGER NOT NULL)
     WITHOUT ROWID;

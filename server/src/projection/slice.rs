@@ -184,6 +184,26 @@ pub struct AnswerRow {
     pub at_ms: i64,
 }
 
+/// What a superior said of a person's work.
+#[derive(Clone, Debug, FromRow)]
+pub struct RatingRow {
+    /// The person.
+    pub person: String,
+    /// The measure of the policy.
+    pub measure: String,
+    /// From 1 to 5.
+    pub score: i64,
+}
+
+/// What may become an order: taken in within the days, and ended.
+#[derive(Clone, Debug, FromRow)]
+pub struct OpportunityRow {
+    /// Who took it in.
+    pub opened_by: String,
+    /// A contract was signed; otherwise it was called off.
+    pub closed: bool,
+}
+
 /// Something that the rules find.
 #[derive(Clone, Debug)]
 pub struct FoundRow {
@@ -207,6 +227,10 @@ pub struct Slice {
     /// Tickets of *every* store, so that a repeat elsewhere is known; and those of later days that may be
     /// repeats.
     pub tickets: Vec<TicketRow>,
+    /// Ratings of people within the days.
+    pub ratings: Vec<RatingRow>,
+    /// Opportunities of the days that came to something or to nothing.
+    pub opportunities: Vec<OpportunityRow>,
     /// What the rules find of the store's cases within the days, oldest first; empty where not asked for.
     pub found: Vec<FoundRow>,
 }
@@ -259,7 +283,13 @@ impl Projection {
                 (order.total_minor, order.currency) = (None, None);
             }
         }
-        Ok(Slice { orders, tickets, found })
+        let rated =
+            "SELECT r.person, r.measure, r.score FROM ratings r JOIN cases c ON c.doc = r.doc WHERE (0";
+        let ratings = rows(&mut tx, rated, rated_within, reach, " ORDER BY r.at_ms", PARTS_MAX).await?;
+        let ended = "SELECT c.opened_by, c.closed FROM cases c WHERE c.kind = 'order' AND c.flow <> 'order'
+            AND (c.closed = 1 OR c.cancelled = 1) AND (0";
+        let opportunities = rows(&mut tx, ended, opened_within, reach, "", ROWS_MAX).await?;
+        Ok(Slice { orders, tickets, ratings, opportunities, found })
     }
 
     /// Gives orders and tickets their lines, people and answers.
@@ -440,6 +470,18 @@ fn touching_tickets(sql: &mut QueryBuilder<'_, Sqlite>, reach: &Reach) {
     sql.push(" OR c.doc IN (SELECT a.doc FROM answers a WHERE 0");
     within(sql, "a.at_ms", from, to);
     sql.push("))");
+}
+
+fn rated_within(sql: &mut QueryBuilder<'_, Sqlite>, reach: &Reach) {
+    within(sql, "r.at_ms", reach.from_ms, reach.to_ms);
+    sql.push(")");
+    narrow(sql, reach, true);
+}
+
+fn opened_within(sql: &mut QueryBuilder<'_, Sqlite>, reach: &Reach) {
+    within(sql, "c.opened_ms", reach.from_ms, reach.to_ms);
+    sql.push(")");
+    narrow(sql, reach, true);
 }
 
 #[cfg(test)]

@@ -87,7 +87,9 @@ async fn put(tx: &mut SqliteConnection, cases: &[Case]) -> Result<(), Projection
         for (case, doc) in cases.iter().zip(&docs) {
             ids.push(put_case(tx, case, doc).await?);
         }
-        for table in ["steps", "appointments", "seers", "items", "orders", "tickets", "answers", "judged"] {
+        for table in
+            ["steps", "appointments", "seers", "items", "orders", "tickets", "answers", "ratings", "judged"]
+        {
             clear(tx, &format!("DELETE FROM {table} WHERE doc IN ("), &docs).await?;
         }
         clear(tx, "DELETE FROM search WHERE rowid IN (", &ids).await?;
@@ -98,6 +100,7 @@ async fn put(tx: &mut SqliteConnection, cases: &[Case]) -> Result<(), Projection
         put_orders(tx, cases, &docs).await?;
         put_tickets(tx, cases, &docs).await?;
         put_answers(tx, cases, &docs).await?;
+        put_ratings(tx, cases, &docs).await?;
         put_judged(tx, cases, &docs).await?;
         put_search(tx, cases, &ids).await?;
         put_stirring(tx, cases, &docs).await?;
@@ -256,6 +259,23 @@ async fn put_answers(
     insert(tx, "answers (doc, fact, question, score, at_ms)", &rows, |row, (doc, answer)| {
         row.push_bind(*doc).push_bind(answer.fact.to_string()).push_bind(answer.question.to_string());
         row.push_bind(answer.score).push_bind(answer.at_ms);
+    })
+    .await
+}
+
+async fn put_ratings(
+    tx: &mut SqliteConnection,
+    cases: &[Case],
+    docs: &[String],
+) -> Result<(), ProjectionError> {
+    let mut rows = Vec::new();
+    for (case, doc) in cases.iter().zip(docs) {
+        rows.extend(case.measures.ratings.iter().map(|rating| (doc, rating)));
+    }
+    let into = "ratings (doc, fact, measure, person, score, at_ms)";
+    insert(tx, into, &rows, |row, (doc, rating)| {
+        row.push_bind(*doc).push_bind(rating.fact.to_string()).push_bind(rating.measure.to_string());
+        row.push_bind(rating.person.to_string()).push_bind(rating.score).push_bind(rating.at_ms);
     })
     .await
 }

@@ -14,6 +14,7 @@ mod count;
 mod orders;
 mod service;
 mod people;
+mod ranking;
 mod summary;
 pub mod write;
 
@@ -57,7 +58,7 @@ pub struct Report {
 }
 
 /// Every report, in the order in which they are listed.
-pub const REPORTS: [Report; 10] = [
+pub const REPORTS: [Report; 11] = [
     orders::PLACING,
     orders::OWED,
     orders::STOCK_IN,
@@ -66,6 +67,7 @@ pub const REPORTS: [Report; 10] = [
     service::COMPLAINTS,
     people::FINDINGS,
     people::PEOPLE,
+    ranking::RANKING,
     summary::WEEKLY,
     summary::MONTHLY,
 ];

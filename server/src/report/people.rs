@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sync_core::ids::PersonId;
+use sync_core::money::{Currency, Money};
 use sync_core::policy::judge::Verdict;
 
 use super::count::{Answers, COMPLAINT, COMPLETION, CSAT, Orders, PUNCTUAL};
@@ -169,14 +170,18 @@ pub const PEOPLE: Report = Report {
     make: people,
 };
 
+/// What a person's work came to.
 #[derive(Default)]
-struct Work {
-    completed: usize,
-    orders: Orders,
-    answers: Answers,
-    complaints: usize,
-    solution: Mean,
-    solved: usize,
+pub(super) struct Work {
+    pub completed: usize,
+    pub orders: Orders,
+    pub answers: Answers,
+    pub complaints: usize,
+    pub response: Mean,
+    pub solution: Mean,
+    pub solved: usize,
+    /// Totals of the orders of these days that they sold.
+    pub sales: Sum,
 }
 
 impl Work {
@@ -186,13 +191,21 @@ impl Work {
     }
 }
 
-fn people(view: &View<'_>) -> Body {
+/// Everyone's work, by the person's id.
+pub(super) fn work(view: &View<'_>) -> BTreeMap<String, Work> {
     let mut work: BTreeMap<String, Work> = BTreeMap::new();
     let mut of_order: HashMap<&str, BTreeSet<String>> = HashMap::new();
     for order in view.slice.orders.iter().filter(|o| !o.cancelled) {
         let seller = view.footing.directory.by_number(order.sales.trim()).map(|person| person.to_string());
+        let seller = seller.unwrap_or_else(|| order.opened_by.clone());
+        if view.has(order.opened_ms) {
+            let currency = order.currency.as_deref().and_then(|code| Currency::parse(code).ok());
+            if let Some((minor, currency)) = order.total_minor.zip(currency) {
+                work.entry(seller.clone()).or_default().sales.take(Money::new(minor, currency));
+            }
+        }
         let mut took_part = order.people.clone();
-        took_part.extend(seller.into_iter().chain([order.opened_by.clone()]));
+        took_part.extend([seller, order.opened_by.clone()]);
         for person in &took_part {
             let work = work.entry(person.clone()).or_default();
             work.completed += usize::from(view.has(order.completed_ms));
@@ -206,6 +219,9 @@ fn people(view: &View<'_>) -> Body {
         for person in took_part {
             let work = work.entry(person.clone()).or_default();
             work.answers.take(view, &ticket.answers);
+            if view.has(ticket.response_ms) {
+                ticket.response_work_ms.into_iter().for_each(|ms| work.response.take(ms));
+            }
             if view.has(ticket.solved_ms) {
                 work.solved += 1;
                 ticket.solution_work_ms.into_iter().for_each(|ms| work.solution.take(ms));
@@ -217,6 +233,11 @@ fn people(view: &View<'_>) -> Body {
             }
         }
     }
+    work
+}
+
+fn people(view: &View<'_>) -> Body {
+    let mut work = work(view);
     work.retain(|_, work| !work.is_empty());
     let known = work.into_iter().filter_map(|(id, work)| Some((id.parse().ok()?, work)));
     let mut rows: Vec<(String, Vec<Cell>)> = known.map(|(id, work)| person_row(view, id, work)).collect();

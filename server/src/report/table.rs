@@ -174,6 +174,11 @@ impl Sum {
         let minor = self.0.entry(amount.currency).or_default();
         *minor = minor.saturating_add(amount.minor);
     }
+    /// The sum where all of it is in one currency.
+    pub fn only(&self) -> Option<Money> {
+        let mut sums = self.0.iter().map(|(currency, minor)| Money::new(*minor, *currency));
+        sums.next().filter(|_| sums.next().is_none())
+    }
     /// The sums.
     pub fn cell(self) -> Cell {
         Cell::Money(self.0.into_iter().map(|(currency, minor)| Money::new(minor, currency)).collect())

@@ -5,7 +5,8 @@ mod shop;
 mod written;
 
 use serde_json::{Value, json};
-use sync_core::ids::{DocKind, StoreId};
+use sync_core::command::Command;
+use sync_core::ids::{DocKind, PersonId, StoreId};
 use sync_core::policy::check;
 
 use super::table::{Mean, Share};
@@ -13,7 +14,7 @@ use super::*;
 use crate::log::Tag;
 use crate::projection::query::{CaseFilter, CaseKind, Sort, SortBy};
 use crate::projection::slice::{OrderRow, TicketRow};
-use shop::{COMPANY, LATER, Shop, as_json, date, mean, ms, november, order, pick, rate, ticket};
+use shop::{COMPANY, LATER, Shop, as_json, date, mean, ms, name, november, order, pick, rate, ticket};
 
 #[tokio::test]
 async fn a_line_is_on_time_until_the_last_second_of_its_day_and_in_full_when_all_of_it_came() {
@@ -415,4 +416,38 @@ fn every_report_says_what_it_counts_and_by_which_clause() {
             assert!(column.clause.starts_with('S'), "{}/{} names no clause", report.name, column.name);
         }
     }
+}
+
+#[tokio::test]
+async fn places_are_counted_within_a_role_by_the_policys_own_measures() {
+    let mut shop = Shop::november();
+    for number in ["S01", "S02", "S03"] {
+        shop.at("2026-12-01T09:00:00", Command::AddPerson(number.into(), format!("员工{number}")));
+        let person = PersonId::staffed(COMPANY, number);
+        shop.at(
+            "2026-12-01T09:00:01",
+            Command::GrantRole(person, name("sales"), None, ms("2026-10-01T09:00:00")),
+        );
+    }
+    for (number, about, teamwork) in [("K1", "S01", "4"), ("K2", "S02", "4"), ("K3", "S03", "5")] {
+        shop.appraise("2026-11-28T10:00:00", number, about, teamwork);
+    }
+    let ranking = shop.json("ranking", LATER).await;
+    let of = |role: &str, measure: &str| -> Vec<Value> {
+        let rows = ranking["rows"].as_array().unwrap().iter();
+        let theirs = rows.filter(|row| {
+            row["role"].as_str().unwrap().contains(role) && row["measure"].as_str().unwrap().contains(measure)
+        });
+        theirs.map(|row| json!([row["place"], row["number"], row["rate"], row["average"]])).collect()
+    };
+    assert_eq!(
+        of("导购", "团队协作"),
+        [
+            json!([1, "S03", null, mean(5.0, 1)]),
+            json!([2, "S01", null, mean(4.0, 1)]),
+            json!([2, "S02", null, mean(4.0, 1)]),
+        ]
+    );
+    assert_eq!(of("导购", "准时"), [json!([1, "S01", rate(1, 2), null])], "who has no orders has no place");
+    assert_eq!(of("领导", "准时"), [json!([1, "M01", rate(1, 3), null])]);
 }

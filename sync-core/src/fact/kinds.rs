@@ -459,6 +459,7 @@ impl Payload {
         match self.number() {
             1 => !matches!(kind, DocKind::Directory),
             15 | 16 => matches!(kind, DocKind::Ticket),
+            8 => !matches!(kind, DocKind::Directory | DocKind::Inbox),
             2..=14 => !matches!(kind, DocKind::Directory | DocKind::Stock | DocKind::Inbox),
             20..=39 => kind.is_money(),
             40..=59 => matches!(kind, DocKind::Directory),

@@ -151,7 +151,9 @@ fn unknown_rule_keys(table: &DeTable<'_>) -> Vec<PolicyFault> {
             _ => continue,
         };
         for key in rule.keys().map(|key| key.get_ref().as_ref()) {
-            if !own.contains(&key) && !["id", "title", "about", "one_of", "clause", "form"].contains(&key) {
+            if !own.contains(&key)
+                && !["id", "title", "about", "flows", "one_of", "clause", "form"].contains(&key)
+            {
                 faults.push(PolicyFault::new(FaultCode::UnknownKey, format!("rules[{at}].{key}"), key));
             }
         }
@@ -296,9 +298,10 @@ impl<'p> Check<'p> {
         for (at, name) in step.after.iter().enumerate() {
             self.earlier(format!("{path}.after[{at}]"), name, own, earlier);
         }
-        if let Some(until) = &step.until {
-            self.earlier(format!("{path}.until.after"), &until.after, own, earlier);
-            self.count(format!("{path}.until.working_days"), 1, until.working_days);
+        for (key, days) in [("until", &step.until), ("once_over", &step.once_over)] {
+            let Some(days) = days else { continue };
+            self.earlier(format!("{path}.{key}.after"), &days.after, own, earlier);
+            self.count(format!("{path}.{key}.working_days"), 1, days.working_days);
         }
     }
 
@@ -369,6 +372,7 @@ impl<'p> Check<'p> {
         let policy = self.policy;
         self.said(path, &rule.title, &rule.clause);
         self.roles_exist(&format!("{path}.about"), &rule.about);
+        self.known(&format!("{path}.flows"), &rule.flows, |name| policy.flows.contains_key(name));
         let mut known = true;
         for (key, name) in rule.form.steps() {
             let found = self.steps.contains(name);
@@ -380,7 +384,7 @@ impl<'p> Check<'p> {
                 self.fault(FaultCode::UnknownStep, format!("{path}.{key}"), ANY);
             }
         }
-        let together = !known || policy.flows.values().any(|flow| rule.concerns(flow));
+        let together = !known || policy.flows.iter().any(|(name, flow)| rule.concerns(name, flow));
         self.unless(together, FaultCode::StepsApart, path, "");
         self.form(path, &rule.form);
     }

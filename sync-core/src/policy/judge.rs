@@ -223,7 +223,12 @@ pub fn judge(case: &Case, policy: &Policy, now: UnixMs) -> Vec<Finding> {
         clock,
         now,
     };
-    policy.rules.iter().filter(|rule| rule.concerns(flow)).flat_map(|rule| judging.rule(rule)).collect()
+    policy
+        .rules
+        .iter()
+        .filter(|rule| rule.concerns(&case.flow, flow))
+        .flat_map(|rule| judging.rule(rule))
+        .collect()
 }
 
 #[derive(Clone, Copy)]

@@ -103,6 +103,8 @@ pub const DECIDED: &str = "decided";
 pub const UPHELD: &str = "upheld";
 /// The role that every record about a person gives to that person (当事人); no policy grants it.
 pub const CONCERNED: &str = "concerned";
+/// The value of a step that is one of the policy's causes, where it names any: figures count by it.
+pub const CAUSE: &str = "cause";
 
 /// One entry of a checklist or review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -279,6 +281,9 @@ pub struct Step {
     /// It may be recorded only so long after another step.
     #[serde(default)]
     pub until: Option<Until>,
+    /// It may be recorded only once so many working days are over after another step.
+    #[serde(default)]
+    pub once_over: Option<Until>,
     /// Evidence that must be attached.
     #[serde(default)]
     pub evidence: Vec<EvidenceKind>,
@@ -321,7 +326,7 @@ impl Step {
     pub const OK: &str = "ok";
 }
 
-/// How long a step may still be recorded.
+/// Working days that begin with a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Until {
@@ -465,6 +470,9 @@ pub struct Rule {
     /// Whom the proposal is about: roles of the order's or ticket's people.
     #[serde(default)]
     pub about: Vec<Name>,
+    /// The flows that it judges; every flow that has its steps where none are named.
+    #[serde(default)]
+    pub flows: Vec<Name>,
     /// The proposal is for the one of `about` who did it, not for each; people find out which.
     #[serde(default)]
     pub one_of: bool,
@@ -633,8 +641,9 @@ impl RuleForm {
 }
 
 impl Rule {
-    /// Whether the rule judges this flow: all its steps are steps of the flow.
-    pub fn concerns(&self, flow: &Flow) -> bool {
-        self.form.steps().iter().all(|(_, name)| flow.step(name.as_str()).is_some())
+    /// Whether the rule judges this flow: it is one of those named, and all its steps are steps of the flow.
+    pub fn concerns(&self, name: &Name, flow: &Flow) -> bool {
+        (self.flows.is_empty() || self.flows.contains(name))
+            && self.form.steps().iter().all(|(_, name)| flow.step(name.as_str()).is_some())
     }
 }

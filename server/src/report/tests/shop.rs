@@ -29,7 +29,7 @@ pub const LATER: &str = "2026-12-01T12:00:00";
 pub fn ms(local: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(&format!("{local}+08:00")).unwrap().timestamp_millis()
 }
-fn name(text: &str) -> Name {
+pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 pub fn date(text: &str) -> NaiveDate {
@@ -80,7 +80,7 @@ impl Shop {
     }
 
     #[track_caller]
-    fn at(&mut self, local: &str, command: Command) {
+    pub fn at(&mut self, local: &str, command: Command) {
         let Self { relay, key, draws } = self;
         let mut chance = |buffer: &mut [u8]| fill(draws, buffer);
         let mut clerk =
@@ -172,6 +172,24 @@ impl Shop {
             },
         );
         self.step(local, ticket(number), "requested");
+    }
+
+    /// A superior rates somebody's teamwork.
+    pub fn appraise(&mut self, local: &str, number: &str, about: &str, teamwork: &str) {
+        let opening = Command::OpenCase {
+            flow: name("appraisal"),
+            number: number.into(),
+            store: None,
+            urgency: None,
+            order: None,
+            about: Some(PersonId::staffed(COMPANY, about)),
+            channel: None,
+            fields: BTreeMap::new(),
+        };
+        self.at(local, opening);
+        let values = BTreeMap::from([(name("teamwork"), teamwork.to_owned())]);
+        let doc = DocId::numbered(COMPANY, DocKind::Matter, number);
+        self.record(local, doc, Record { values, ..Record::done(name("rated")) });
     }
 
     /// The whole company: five orders and three tickets of November 2026.

@@ -1,0 +1,207 @@
+//! S3 跟单员规章制度奖罚: proposed by the superior, reviewed by HR, told in writing, published, appealed within
+//! five working days, decided.
+
+use gendan_tests::scenario::{Company, Opening, did, name};
+use sync_core::command::Command;
+use sync_core::ids::DocId;
+use sync_core::notice::NoticeKind;
+use sync_core::policy::judge::Verdict::Breach;
+use sync_core::refusal::RefusalCode;
+
+fn department() -> Company {
+    let mut department = Company::under("general");
+    department.people(&[
+        ("G01", "merchandiser", None),
+        ("G02", "merchandiser", None),
+        ("U01", "supervisor", None),
+        ("H01", "hr", None),
+        ("L01", "management", None),
+        ("S01", "sales", Some("一部")),
+    ]);
+    department
+}
+
+/// A penalty for G01, as far as HR's written notice, on Tuesday the 24th.
+fn notified(department: &mut Company) -> DocId {
+    let wish = Opening { about: Some("G01"), ..Opening::default() };
+    let record = department.open("U01", "conduct", "J1", wish);
+    department.step(
+        "U01",
+        record,
+        did("proposed").value("kind", "written-warning").value("reason", "下错单"),
+    );
+    department.online();
+    department.step("H01", record, did("reviewed"));
+    department.at("2026-11-24 10:00");
+    department.step("H01", record, did("notified").text("经核实,给予书面警告"));
+    department.online();
+    record
+}
+
+#[test]
+fn section_5_a_record_goes_from_the_superior_by_hr_to_its_publication_and_is_in_force_no_sooner() {
+    let mut department = department();
+    let record = notified(&mut department);
+    assert!(!department.state(record).holds(), "what was told is not in force yet");
+    department.step("H01", record, did("published"));
+    department.all_agree();
+    assert!(department.state(record).holds());
+    let steps: Vec<String> = department.state(record).steps.iter().map(|s| s.what.step.to_string()).collect();
+    assert_eq!(steps, ["proposed", "reviewed", "notified", "published"]);
+}
+
+#[test]
+fn section_5_1_only_a_superior_proposes_and_only_hr_reviews() {
+    let mut department = department();
+    let wish = |about| Command::OpenCase {
+        flow: name("conduct"),
+        number: "J9".into(),
+        store: None,
+        urgency: None,
+        order: None,
+        about,
+        channel: None,
+        fields: Default::default(),
+    };
+    let about = Some(department.person("G01"));
+    assert_eq!(
+        department.refused("G02", wish(about)),
+        RefusalCode::RoleMissing,
+        "a colleague is no superior"
+    );
+    assert_eq!(department.refused("U01", wish(None)), RefusalCode::ValueMissing, "it is about somebody");
+    department.perform("U01", wish(about));
+    let record = department.doc(sync_core::ids::DocKind::Conduct, "J9");
+    department.step("U01", record, did("proposed").value("kind", "fine").value("reason", "延误"));
+    assert_eq!(department.refused_step("U01", record, did("reviewed")), RefusalCode::RoleMissing);
+    department.online();
+    assert_eq!(department.refused_step("H01", record, did("published")), RefusalCode::StepOrder);
+    department.step("H01", record, did("reviewed"));
+    assert_eq!(
+        department.refused_step("H01", record, did("notified")),
+        RefusalCode::EvidenceMissing,
+        "in writing"
+    );
+}
+
+#[test]
+fn section_5_2_the_person_sees_it_from_the_notice_on_and_everybody_once_it_is_published() {
+    let mut department = department();
+    let wish = Opening { about: Some("G01"), ..Opening::default() };
+    let record = department.open("U01", "conduct", "J1", wish);
+    department.step("U01", record, did("proposed").value("kind", "fine").value("reason", "延误"));
+    department.online();
+    let see = |d: &Company| ["G01", "G02", "S01", "U01", "H01", "L01"].map(|who| d.holds(who, record));
+    assert_eq!(see(&department), [false, false, false, true, true, true]);
+    department.step("H01", record, did("reviewed"));
+    department.step("H01", record, did("notified").text("书面通知"));
+    department.online();
+    assert_eq!(see(&department), [true, false, false, true, true, true]);
+    assert_eq!(department.told("G01", record), [NoticeKind::Decision]);
+    department.step("H01", record, did("published"));
+    department.all_agree();
+    assert_eq!(see(&department), [true; 6]);
+}
+
+#[test]
+fn section_5_3_the_fifth_working_day_is_the_last_for_an_appeal() {
+    for (when, expected) in [("2026-12-01 23:50", None), ("2026-12-02 00:10", Some(RefusalCode::TooLate))] {
+        let mut department = department();
+        let record = notified(&mut department);
+        department.step("H01", record, did("published"));
+        department.online();
+        // Two days of a weekend lie between: Tuesday the 24th to Tuesday the 1st.
+        department.at(when);
+        department.sync(&["G01"]);
+        let appeal = || did("appealed").value("reason", "单据是对方改的");
+        match expected {
+            Some(code) => assert_eq!(department.refused_step("G01", record, appeal()), code, "{when}"),
+            None => department.step("G01", record, appeal()),
+        }
+        department.online();
+        assert_eq!(department.state(record).holds(), expected.is_some(), "an appeal suspends it");
+    }
+}
+
+#[test]
+fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the_appellants() {
+    for (decision, holds) in [("upheld", true), ("lifted", false)] {
+        let mut department = department();
+        let record = notified(&mut department);
+        department.step("H01", record, did("published"));
+        department.online();
+        department.at("2026-11-30 09:00");
+        department.sync(&["G01"]);
+        department.step("G01", record, did("appealed").value("reason", "有短信为证"));
+        // The phone comes back a week later.
+        department.at("2026-12-07 09:00");
+        assert!(department.state(record).holds());
+        assert_eq!(department.refused_step("H01", record, did("decided")), RefusalCode::StepOrder);
+        department.online();
+        assert!(!department.state(record).holds() && department.held(record).is_empty());
+        let decide = || did("decided").value("decision", decision);
+        assert_eq!(department.refused_step("G01", record, decide()), RefusalCode::RoleMissing);
+        department.step("H01", record, decide());
+        department.step("H01", record, did("closed"));
+        department.all_agree();
+        assert_eq!(department.state(record).holds(), holds, "{decision}");
+    }
+}
+
+#[test]
+fn section_5_3_nobody_else_appeals_and_hr_does_not_close_before_the_days_are_over() {
+    let mut department = department();
+    let record = notified(&mut department);
+    department.step("H01", record, did("published"));
+    department.online();
+    let appeal = did("appealed").value("reason", "不服");
+    assert_eq!(department.refused_step("U01", record, appeal), RefusalCode::RoleMissing);
+    department.at("2026-12-01 23:00");
+    department.sync(&["H01"]);
+    assert_eq!(department.refused_step("H01", record, did("closed")), RefusalCode::TooEarly);
+    department.at("2026-12-02 09:00");
+    department.step("H01", record, did("closed"));
+    department.all_agree();
+}
+
+#[test]
+fn section_2_the_rewards_are_of_the_month_of_the_year_and_for_a_proposal_that_is_adopted() {
+    let mut department = department();
+    let rewards: Vec<&str> = department.policy.rewards.iter().map(|r| r.id.as_str()).take(3).collect();
+    assert_eq!(rewards, ["best-of-the-month", "best-of-the-year", "adopted-proposal"]);
+    let idea = department.open("G02", "innovation", "C1", Opening::default());
+    department.step("G02", idea, did("proposed").value("proposal", "下单前由系统核对尺寸"));
+    let adopted = || did("adopted").value("reward", "adopted-proposal");
+    assert_eq!(department.refused_step("G02", idea, adopted()), RefusalCode::RoleMissing);
+    department.online();
+    department.step("U01", idea, adopted());
+    department.all_agree();
+    assert!(department.state(idea).did("adopted") && department.holds("G02", idea));
+}
+
+#[test]
+fn section_3_3_late_delivery_is_graded_by_its_days_and_only_proposed() {
+    let mut department = department();
+    let order = department.open_order("S01", "A1", Some("一部"), "2026-12-01", &[("机柜", None)]);
+    department.online();
+    for (when, amount, penalty) in [
+        ("2026-12-01 23:00", None, None),
+        ("2026-12-02 09:00", Some("50.00 CNY"), None),
+        ("2026-12-05 09:00", Some("100.00 CNY"), None),
+        ("2026-12-09 09:00", None, Some("demotion")),
+    ] {
+        department.at(when);
+        let found = department.findings(order).into_iter().find(|f| f.rule == *"late-delivery");
+        let told = found.as_ref().map(|f| (f.amount.map(|a| a.to_string()), f.penalty.as_ref().map(name_of)));
+        let expected = (amount.is_some() || penalty.is_some())
+            .then(|| (amount.map(str::to_owned), penalty.map(str::to_owned)));
+        assert_eq!(told, expected, "{when}");
+        assert!(found.is_none_or(|f| f.verdict == Breach && f.clause.starts_with("S3 三.3")));
+    }
+    let rows = department.world.sites["H01"].device.rows(sync_core::ids::DocKind::Conduct).unwrap();
+    assert!(rows.is_empty(), "a finding proposes; nobody is punished by it");
+}
+
+fn name_of(name: &sync_core::ids::Name) -> String {
+    name.to_string()
+}
