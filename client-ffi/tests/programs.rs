@@ -56,7 +56,7 @@ async fn served(folder: &Path) -> (String, [String; 3]) {
     let projection = Arc::new(Projection::open(&Place::Memory, relay.clone()).await.unwrap());
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
     let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
-    let app = App::new(relay, projection, blobs, Arc::new(keys), config.clone(), clock, metrics);
+    let app = App::open(relay, projection, blobs, Arc::new(keys), config.clone(), clock, metrics).unwrap();
     let (bound, address) = tokio::sync::oneshot::channel();
     let listening = move |at| bound.send(at).unwrap();
     tokio::spawn(async move {

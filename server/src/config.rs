@@ -1,12 +1,16 @@
 //! Configuration: defaults, then a TOML file, then `GENDAN_*` variables, then the command line. Every
 //! value is checked before anything starts.
 
+mod webhook;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+pub use webhook::{Secret, Webhook};
 
 /// What is wrong with the configuration: which key, and what to write.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,8 @@ pub struct Config {
     pub s3_endpoint: Option<String>,
     /// The bucket's region.
     pub s3_region: String,
+    /// Where notices are told outside (at most 16).
+    pub webhooks: Vec<Webhook>,
 }
 
 /// The form of log lines.
@@ -101,6 +107,7 @@ impl Default for Config {
             s3_bucket: None,
             s3_endpoint: None,
             s3_region: "us-east-1".into(),
+            webhooks: Vec::new(),
         }
     }
 }
@@ -112,13 +119,9 @@ impl Config {
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment = figment.merge(Env::prefixed("GENDAN_").ignore(&[
-            "data",
-            "config",
-            "json",
-            "password",
-            "test_clock",
-        ]));
+        let own = Env::prefixed("GENDAN_").ignore(&["data", "config", "json", "password", "test_clock"]);
+        // Secrets of webhooks have variables of their own, which are no keys.
+        figment = figment.merge(own.filter(|key| !key.starts_with(webhook::SECRETS)));
         let mut config: Self = figment.extract().map_err(|e| ConfigError::Form(Box::new(e)))?;
         config.listen = listen.unwrap_or(config.listen);
         config.check()?;
@@ -140,6 +143,8 @@ impl Config {
         range("changes_per_minute", self.changes_per_minute.into(), 0, 1_000_000)?;
         range("attempts_per_minute", self.attempts_per_minute.into(), 1, 10_000)?;
         self.check_bucket()?;
+        let problem = |problem| ConfigError::Value { key: "webhooks", problem };
+        webhook::check(&self.webhooks).map_err(problem)?;
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             let problem = "tls_certificate and tls_key go together; write both or none".into();
             return Err(ConfigError::Value { key: "tls_key", problem });
@@ -209,6 +214,8 @@ mod tests {
             ("s3_bucket = \"b\"\ns3_endpoint = \"http://s3.example\"", "s3_endpoint", "https://"),
             ("s3_bucket = \"b\"\ns3_endpoint = \"http://localhost.example\"", "s3_endpoint", "https://"),
             ("log_format = \"xml\"", "log_format", "expected"),
+            ("[[webhooks]]\nname = \"a\"\nurl = \"http://example.com/\"", "webhooks", "https://"),
+            ("[[webhooks]]\nname = \"a\"\nurl = \"https://h/\"\nretries = 3", "webhooks", "unknown field"),
         ] {
             let error = read(toml).unwrap_err();
             assert!(error.contains(key) && error.contains(words), "{toml}: {error}");

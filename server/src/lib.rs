@@ -12,6 +12,7 @@ pub mod relay;
 pub mod trial;
 pub mod evidence;
 pub mod projection;
+pub mod outward;
 pub mod report;
 pub mod backup;
 pub mod faulty;

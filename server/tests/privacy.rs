@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse 987";
 /// What must not be seen again: names, numbers, places, words of people, secrets.
-const PRIVATE: [&str; 9] = [
+const PRIVATE: [&str; 10] = [
     "欧阳若兰",
     "13911112222",
     "竹林巷8号",
@@ -22,7 +22,10 @@ const PRIVATE: [&str; 9] = [
     "wrong-pass-555",
     "Q77-secret",
     "K-9981",
+    SECRET,
 ];
+/// What webhooks are signed with.
+const SECRET: &str = "YSBzZWNyZXQgb2YgMjQgYnl0ZXMsIG9r";
 
 fn gendan(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gendan"));
@@ -38,9 +41,11 @@ struct Relay {
 }
 
 impl Relay {
-    fn start(data: &Path, log: &Path, format: &str) -> Self {
+    fn start(data: &Path, log: &Path, format: &str, config: &Path) -> Self {
         let mut child = gendan(data)
             .args(["serve", "--json", "--listen", "127.0.0.1:0"])
+            .env("GENDAN_CONFIG", config)
+            .env("GENDAN_WEBHOOK_SECRET_CRM", format!("whsec_{SECRET}"))
             .env("GENDAN_LOG_LEVEL", "trace")
             .env("GENDAN_LOG_FORMAT", format)
             .stdout(Stdio::piped())
@@ -98,6 +103,7 @@ fn live(relay: &Relay) -> Vec<String> {
         ("/v1/commands", order.to_string(), 200),
         ("/v1/commands", order.to_string(), 409),
         ("/v1/commands", json!({"do": "note", "doc": "K-9981", "text": "他说门铃坏了"}).to_string(), 200),
+        ("/v1/commands", json!({"do": "report", "doc": "K-9981", "what": "他说门铃坏了"}).to_string(), 200),
         ("/v1/commands", json!({"do": "add_person", "number": "D9", "name": "周敏"}).to_string(), 200),
         ("/v1/commands", r#"{"do":"note","doc":"欧阳若兰","text":13911112222}"#.to_owned(), 422),
         ("/v1/commands", r#"{"do":"note","doc":"竹林巷8号"#.to_owned(), 400),
@@ -130,6 +136,24 @@ fn escaped(c: char) -> String {
     c.to_string().bytes().map(|b| format!("%{b:02X}")).collect()
 }
 
+/// A receiver of webhooks: its address, and the first request that it was sent.
+fn receiver() -> (SocketAddr, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let first = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let (mut bytes, mut part) = (Vec::new(), [0; 4_096]);
+        while !bytes.ends_with(b"}}") {
+            let read = socket.read(&mut part).unwrap();
+            assert!(read > 0, "a whole request comes");
+            bytes.extend(&part[..read]);
+        }
+        socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+        String::from_utf8(bytes).unwrap()
+    });
+    (address, first)
+}
+
 #[test]
 fn nothing_that_a_relay_is_told_about_people_is_in_its_logs_or_metrics() {
     for format in ["text", "json"] {
@@ -141,8 +165,19 @@ fn nothing_that_a_relay_is_told_about_people_is_in_its_logs_or_metrics() {
             .output()
             .unwrap();
         assert!(founded.status.success(), "{}", String::from_utf8_lossy(&founded.stderr));
-        let relay = Relay::start(&data, &log, format);
+        let (address, told) = receiver();
+        let config = folder.path().join("gendan.toml");
+        let hook =
+            format!("[[webhooks]]\nname = \"crm\"\nurl = \"http://{address}/in\"\nkinds = [\"exception\"]\n");
+        std::fs::write(&config, hook).unwrap();
+        let relay = Relay::start(&data, &log, format, &config);
         let secrets = live(&relay);
+        let told = told.join().unwrap();
+        assert!(told.contains("notice.exception"), "{told}");
+        // The number is what a receiver knows an order by.
+        for private in PRIVATE.iter().filter(|private| **private != "K-9981") {
+            assert!(!told.contains(private), "{private:?} was told outside: {told}");
+        }
         let (status, metrics) = relay.ask("GET", "/metrics", "-", "");
         assert_eq!(status, 200);
         drop(relay);

@@ -4,7 +4,7 @@
 //! they had at a moment, whose key a device has, which policies are in force, proposed and declined. Facts stand in the log's one order, so every replica
 //! folds the same directory. [`Rules`] joins it with the policies it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::Document;
 use crate::fact::Fact;
@@ -296,6 +296,12 @@ impl<'a> Rules<'a> {
         let Some((_, policy)) = self.at(ms) else { return false };
         let may = |span: &RoleSpan| policy.roles.get(&span.role).is_some_and(|r| r.may.contains(&power));
         self.directory.roles_at(person, ms).any(may)
+    }
+    /// Every power that a person has at a moment.
+    pub fn powers(&self, person: PersonId, ms: UnixMs) -> BTreeSet<Power> {
+        let Some((_, policy)) = self.at(ms) else { return BTreeSet::new() };
+        let of = |span: &RoleSpan| policy.roles.get(&span.role).map(|role| role.may.iter().copied());
+        self.directory.roles_at(person, ms).filter_map(of).flatten().collect()
     }
     /// Whether a person's devices hold prices and payments.
     pub fn sees_money(&self, person: PersonId, ms: UnixMs) -> bool {

@@ -19,6 +19,7 @@ pub mod directory;
 pub mod fold;
 pub mod findings;
 pub mod notice;
+pub mod draft;
 pub mod authority;
 pub mod admission;
 pub mod command;

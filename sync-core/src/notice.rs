@@ -3,7 +3,8 @@
 //! In: a document with its state, the rules, now. Out: [`Notice`]s, each with whom it is for ([`To`]). They
 //! follow from the document: nobody sends them, so they are the same on every device of a person, offline
 //! and at the relay, and cannot be lost. A notice has an id that stays as long as what it tells of; which
-//! were read stands in the person's inbox document, which merges like any other.
+//! were read stands in the person's inbox document, which merges like any other. The company as a whole has
+//! notices too ([`reviews`]): they follow from the directory and its policies.
 //!
 //! Deliberately not here: telling anybody outside (the relay does), and any judgement of its own.
 
@@ -20,8 +21,10 @@ use crate::fact::kinds::Payload;
 use crate::findings::{case_of, findings};
 use crate::fold::State;
 use crate::ids::{ChangeHash, DocId, DocKind, FactId, Name, PersonId, StoreId};
+use crate::policy::calendar::WorkCalendar;
 use crate::policy::judge::{Finding, Verdict};
 use crate::policy::model::{NOTIFIED, Power};
+use crate::policy::review::review_due_ms;
 use crate::time::UnixMs;
 
 /// So long before something is due its notice comes.
@@ -59,6 +62,17 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Assignment,
+        Self::Reminder,
+        Self::Escalation,
+        Self::Decision,
+        Self::Clash,
+        Self::Proposal,
+        Self::Exception,
+    ];
+
     /// Its name in views and APIs, and its title in Chinese and English.
     pub const fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -103,8 +117,10 @@ pub struct Notice {
     pub at_ms: UnixMs,
     /// When it is or was due.
     pub due_ms: Option<UnixMs>,
-    /// What happened, in Chinese and English; without personal data of customers.
+    /// What happened, in Chinese and English, with who said it and what they typed.
     pub words: (String, String),
+    /// The same for outside the company: no name, and nothing that anybody typed.
+    pub plain: (String, String),
 }
 
 impl Notice {
@@ -150,6 +166,85 @@ pub fn stirs(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<(UnixMs
     said.chain(waiting).chain(later).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
+/// The first moment after now at which a document may have something else to tell than now; `None` where it
+/// never will as it stands. What is counted in days turns at midnight of the policy's zone, so every midnight
+/// is such a moment for what is still open.
+pub fn stirs_next(doc: &Document, state: &State, rules: &Rules<'_>, now_ms: UnixMs) -> Option<UnixMs> {
+    let (from_ms, until_ms) = stirs(doc, state, rules)?;
+    if now_ms < from_ms {
+        return Some(from_ms);
+    }
+    let telling = Telling { doc, state, rules };
+    let fades = |at_ms: UnixMs| [at_ms, at_ms.saturating_add(KEPT_MS)];
+    let mut moments: Vec<UnixMs> = telling.said().iter().flat_map(|notice| fades(notice.at_ms)).collect();
+    moments.extend(telling.waiting().iter().map(|notice| notice.at_ms));
+    let due = findings(doc, state, rules, now_ms).into_iter().filter_map(|found| found.due_ms);
+    // Late is what is past its moment.
+    moments.extend(due.flat_map(|due_ms| [due_ms.saturating_sub(AHEAD_MS), due_ms.saturating_add(1)]));
+    let opened = state.opened.as_ref().map(|opened| opened.said.at.best().0);
+    if let Some((_, policy)) = opened.filter(|_| now_ms <= until_ms).and_then(|ms| rules.at(ms)) {
+        let calendar = WorkCalendar::of(policy);
+        moments.extend(calendar.local_date(now_ms).succ_opt().map(|day| calendar.day_start(day)));
+    }
+    moments.into_iter().filter(|ms| *ms > now_ms).min()
+}
+
+/// What there is to hear about the company's policies at a moment: that the one in force is due for review
+/// within a day, or has come due (S1 第二十二条, S4 第七条, S11 八, S12 第十四条).
+pub fn reviews(rules: &Rules<'_>, now_ms: UnixMs) -> Vec<Notice> {
+    let (Some(company), Some((version, policy))) = (rules.directory.company, rules.at(now_ms)) else {
+        return Vec::new();
+    };
+    let effective = rules.directory.policies.iter().find(|p| p.version == version);
+    let due_ms = effective.map_or(UnixMs::MAX, |p| review_due_ms(policy, p.effective_ms));
+    if due_ms.saturating_sub(AHEAD_MS) > now_ms {
+        return Vec::new();
+    }
+    let (late, doc) = (due_ms <= now_ms, DocId::directory(company));
+    let (zh, en) = policy.title.pair();
+    let words = if late {
+        (format!("制度「{zh}」已到评审日期"), format!("the policy \"{en}\" is due for review"))
+    } else {
+        (format!("制度「{zh}」明日到评审日期"), format!("the policy \"{en}\" is due for review within a day"))
+    };
+    let what: [&dyn Display; 3] = [&version, &due_ms, &late];
+    vec![Notice {
+        id: id_of(NoticeKind::Reminder, doc, &what),
+        kind: NoticeKind::Reminder,
+        to: To::Power(Power::Policy),
+        doc,
+        number: policy.name.to_string(),
+        store: None,
+        at_ms: if late { due_ms } else { due_ms.saturating_sub(AHEAD_MS) },
+        due_ms: Some(due_ms),
+        plain: words.clone(),
+        words,
+    }]
+}
+
+fn id_of(kind: NoticeKind, doc: DocId, what: &[&dyn Display]) -> [u8; 16] {
+    let mut id = Sha256::new();
+    let parts = what.iter().map(ToString::to_string);
+    for text in std::iter::once(kind.words().0.to_owned()).chain(parts) {
+        id.update((text.len() as u64).to_be_bytes());
+        id.update(text);
+    }
+    id.update(doc.to_bytes());
+    let mut short = [0; 16];
+    short.copy_from_slice(&id.finalize()[..16]);
+    short
+}
+
+/// What somebody hears of a fact of somebody else's.
+struct Heard<'a> {
+    kind: NoticeKind,
+    to: Vec<To>,
+    /// What its author did, after their name.
+    words: (&'static str, &'static str),
+    /// Why, as they typed it.
+    reason: Option<&'a str>,
+}
+
 struct Telling<'a> {
     doc: &'a Document,
     state: &'a State,
@@ -165,17 +260,8 @@ impl Telling<'_> {
         what: &[&dyn Display],
         words: (String, String),
     ) -> Notice {
-        let mut id = Sha256::new();
-        let parts = what.iter().map(ToString::to_string);
-        for text in std::iter::once(kind.words().0.to_owned()).chain(parts) {
-            id.update((text.len() as u64).to_be_bytes());
-            id.update(text);
-        }
-        id.update(self.doc.id().to_bytes());
-        let mut short = [0; 16];
-        short.copy_from_slice(&id.finalize()[..16]);
         Notice {
-            id: short,
+            id: id_of(kind, self.doc.id(), what),
             kind,
             to,
             doc: self.doc.id(),
@@ -183,6 +269,7 @@ impl Telling<'_> {
             store: self.state.store(),
             at_ms,
             due_ms: None,
+            plain: words.clone(),
             words,
         }
     }
@@ -192,46 +279,51 @@ impl Telling<'_> {
         let mut told = Vec::new();
         for entry in &self.state.log {
             let fact = &entry.fact;
-            let Some((kind, to, (zh, en))) = self.hears(entry) else { continue };
+            let Some(Heard { kind, to, words: (zh, en), reason }) = self.hears(entry) else { continue };
             let by = self.rules.directory.person_name(fact.author);
-            let words = (format!("{by}{zh}"), format!("{by} {en}"));
+            let words = match reason {
+                Some(reason) => (format!("{by}{zh}:{reason}"), format!("{by} {en}: {reason}")),
+                None => (format!("{by}{zh}"), format!("{by} {en}")),
+            };
+            let plain = (zh.to_owned(), en.to_owned());
             let others = to.into_iter().filter(|to| *to != To::Person(fact.author));
-            told.extend(
-                others.map(|to| self.notice(kind, to, fact.stamp.best().0, &[&fact.id], words.clone())),
-            );
+            told.extend(others.map(|to| Notice {
+                plain: plain.clone(),
+                ..self.notice(kind, to, fact.stamp.best().0, &[&fact.id], words.clone())
+            }));
         }
         told
     }
 
     /// Who hears of a fact, and the words after its author's name.
-    fn hears(&self, entry: &Entry) -> Option<(NoticeKind, Vec<To>, (String, String))> {
+    fn hears<'e>(&self, entry: &'e Entry) -> Option<Heard<'e>> {
         use NoticeKind::{Decision, Escalation};
         let people = |people: BTreeSet<PersonId>| people.into_iter().map(To::Person).collect();
-        Some(match &entry.fact.payload {
+        let (kind, to, words, reason) = match &entry.fact.payload {
             Payload::Escalated(p) => {
-                let words = (format!("上报:{}", p.reason), format!("passed it upward: {}", p.reason));
-                (Escalation, vec![To::Role(p.to.clone())], words)
+                let to = vec![To::Role(p.to.clone())];
+                (Escalation, to, ("上报", "passed it upward"), Some(p.reason.as_str()))
             }
             Payload::Approved(p) => {
-                let words = ("批准了修改".to_owned(), "approved the change".to_owned());
-                (Decision, people(self.proposers(entry.change, &p.heads)), words)
+                let to = people(self.proposers(entry.change, &p.heads));
+                (Decision, to, ("批准了修改", "approved the change"), None)
             }
             Payload::Declined(p) => {
-                let words =
-                    (format!("驳回了修改:{}", p.reason), format!("declined the change: {}", p.reason));
-                (Decision, people(self.proposers(entry.change, &p.heads)), words)
+                let to = people(self.proposers(entry.change, &p.heads));
+                (Decision, to, ("驳回了修改", "declined the change"), Some(p.reason.as_str()))
             }
             Payload::Settled(p) => {
                 let sides = [p.left, p.right].into_iter().filter_map(|side| self.author_of(side));
-                let words = (format!("裁决了冲突:{}", p.reason), format!("settled the clash: {}", p.reason));
-                (Decision, people(sides.collect()), words)
+                let to = people(sides.collect());
+                (Decision, to, ("裁决了冲突", "settled the clash"), Some(p.reason.as_str()))
             }
             Payload::Step(p) if self.doc.id().kind() == DocKind::Conduct && p.step == *NOTIFIED => {
-                let words = ("书面通知您一项奖惩记录".to_owned(), "told you of a conduct record".to_owned());
-                (Decision, self.state.about().map(To::Person).into_iter().collect(), words)
+                let to = self.state.about().map(To::Person).into_iter().collect();
+                (Decision, to, ("书面通知您一项奖惩记录", "told you of a conduct record"), None)
             }
             _ => return None,
-        })
+        };
+        Some(Heard { kind, to, words, reason })
     }
 
     /// Complete or called off.
@@ -309,7 +401,10 @@ impl Telling<'_> {
             let what = &exception.what.what;
             let words = (format!("异常:{what}"), format!("exception: {what}"));
             let (fact, at_ms) = (exception.said.fact, exception.said.at.best().0);
-            told.push(self.notice(NoticeKind::Exception, To::Power(Power::Resolve), at_ms, &[&fact], words));
+            let to = To::Power(Power::Resolve);
+            let plain = ("异常".to_owned(), "exception".to_owned());
+            let told_of = self.notice(NoticeKind::Exception, to, at_ms, &[&fact], words);
+            told.push(Notice { plain, ..told_of });
         }
         told
     }

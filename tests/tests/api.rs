@@ -39,7 +39,7 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
     let (proposal, early) =
         (format!("/v1/policies/proposals/{}", "00".repeat(32)), "/v1/policies?effective_ms=1");
     let small = include_str!("../policies/small.toml");
-    let table: [Row<'_>; 52] = [
+    let table: [Row<'_>; 57] = [
         ("GET", "/v1/people", None, "", 401, "unauthorized"),
         ("GET", "/v1/stores", None, "", 401, "unauthorized"),
         ("GET", "/v1/people", Some("nonsense"), "", 401, "unauthorized"),
@@ -71,6 +71,11 @@ fn every_wrong_request_is_a_problem_with_its_status_and_code() {
         ("GET", "/", None, "", 404, "not_found"),
         ("GET", "/v1/cases/Z9", boss, "", 404, "not_found"),
         ("GET", "/v1/cases/%FF", boss, "", 400, "bad_path"),
+        ("GET", "/v1/cases/Z9/drafts", boss, "", 404, "not_found"),
+        ("GET", "/v1/notices?limit=0", boss, "", 422, "limit_invalid"),
+        ("GET", "/v1/notices?after=x", boss, "", 422, "cursor_invalid"),
+        ("GET", "/v1/webhooks", clerk, "", 403, "role_missing"),
+        ("POST", "/v1/webhooks/crm/retry", boss, "", 404, "not_found"),
         ("GET", "/v1/blobs/short", boss, "", 422, "invalid_value"),
         ("GET", "/v1/reports", None, "", 401, "unauthorized"),
         ("GET", "/v1/reports/profit", boss, "", 404, "report_unknown"),

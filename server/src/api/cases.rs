@@ -18,7 +18,12 @@ use crate::projection::ProjectionError;
 use crate::projection::query::{CaseFilter, CaseKind, Page, Sort, SortBy, StoreCount};
 use crate::relay::audience::visible;
 
-fn found(app: &App, person: PersonId, text: &str) -> Result<sync_core::document::Document, Problem> {
+/// The document that a person names by its id or number, if they may see it.
+pub(super) fn found(
+    app: &App,
+    person: PersonId,
+    text: &str,
+) -> Result<sync_core::document::Document, Problem> {
     let doc = doc_named(app, text)?;
     let interests = app.relay.footing().interests(person, app.clock.unix_ms());
     if !visible(&app.relay.log().audience(doc)?, &interests) {

@@ -5,18 +5,21 @@
 
 pub mod blobs;
 pub mod cases;
+pub mod drafts;
 pub mod commands;
 pub mod devices;
 pub mod document;
 pub mod door;
 pub mod enrol;
 pub mod held;
+pub mod notices;
 pub mod office;
 pub mod policy;
 pub mod proposals;
 pub mod reports;
 pub mod sync;
 pub mod system;
+pub mod webhooks;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +44,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::keys::KeyRing;
 use crate::identity::tokens::{Bearer, Kind, Tokens};
+use crate::outward::{Outward, OutwardError};
 use crate::problem::Problem;
 use crate::projection::Projection;
 use crate::relay::Relay;
@@ -53,6 +57,8 @@ pub struct App {
     pub relay: Arc<Relay>,
     /// The read model.
     pub projection: Arc<Projection>,
+    /// Notices on their way out.
+    pub outward: Arc<Outward>,
     /// Photos and files.
     pub blobs: Arc<dyn BlobStore>,
     /// The relay's secrets.
@@ -85,8 +91,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl App {
-    /// The application over an opened relay.
-    pub fn new(
+    /// The application over an opened relay, with the webhooks that the configuration names.
+    pub fn open(
         relay: Arc<Relay>,
         projection: Arc<Projection>,
         blobs: Arc<dyn BlobStore>,
@@ -94,9 +100,11 @@ impl App {
         config: Config,
         clock: Clock,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
-    ) -> Self {
+    ) -> Result<Self, OutwardError> {
+        let webhooks = &config.webhooks;
+        let outward = Outward::open(relay.clone(), projection.clone(), webhooks, clock.unix_ms())?;
         let tokens = Tokens::new(keys.company, &keys.token_secret[..], i64::from(config.token_s) * 1000);
-        Self {
+        Ok(Self {
             tokens,
             seats: Seats::of(&config),
             changes: Pace::per_minute(config.changes_per_minute),
@@ -106,12 +114,13 @@ impl App {
             trying: Mutex::default(),
             relay,
             projection,
+            outward: Arc::new(outward),
             blobs,
             keys,
             config,
             clock,
             metrics,
-        }
+        })
     }
 
     /// Since the relay started: time that no change of the wall clock moves back.
@@ -229,6 +238,10 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(cases::case))
         .routes(routes!(cases::history))
         .routes(routes!(cases::findings))
+        .routes(routes!(drafts::list))
+        .routes(routes!(notices::list))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::retry))
         .routes(routes!(held::list))
         .routes(routes!(held::release))
         .routes(routes!(held::discard))

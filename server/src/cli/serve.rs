@@ -105,7 +105,9 @@ impl Serve {
             let tidied = tidy(company.log.clone());
             tokio::spawn(moments(company.relay.clone(), clock.clone()));
             let Company { relay, keys, .. } = company;
-            let app = Arc::new(App::new(relay, projection, blobs, keys, config.clone(), clock, metrics));
+            let app = App::open(relay, projection, blobs, keys, config.clone(), clock.clone(), metrics)?;
+            let app = Arc::new(app);
+            tokio::spawn(app.outward.clone().run(clock));
             let serving = listen::serve(router(app), &config, stopped(), move |address| {
                 println!("跟单服务已启动 / gendan is serving on {address}");
                 if json {

@@ -23,7 +23,8 @@ pub struct Difference {
     pub key: String,
 }
 
-/// Each table with a query that gives key and content as text.
+/// Each table with a query that gives key and content as text; but for those of notices, which say what was
+/// so when they were looked at.
 const TABLES: [(&str, &str); 13] = [
     ("people", "SELECT person, json_array(number, name) FROM people"),
     ("stores", "SELECT store, name FROM stores"),

@@ -4,7 +4,8 @@
 //! milliseconds, money is minor units. Invariants: the file says nothing that the log does not, so it may
 //! be deleted at any time; rows and the position they stand for are written in one transaction; every
 //! value reaches SQL by a bind. A row may be newer than the position (the document was read after the
-//! log), never older. Deliberately not here: admission, authority beyond the visibility filter, history.
+//! log), never older. What there is to hear stands as of its last look ([`notices`]). Deliberately not here:
+//! admission, authority beyond the visibility filter, history.
 //! Names, phones and addresses stand in this file and never in an error or a log line.
 
 pub mod schema;
@@ -14,6 +15,7 @@ mod measure;
 mod stage;
 mod write;
 pub mod query;
+pub mod notices;
 pub mod slice;
 pub mod check;
 

@@ -9,7 +9,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::ProjectionError;
 
 /// The version of the tables; raise it with every change to `TABLES` or to what is written into them.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// `PRAGMA application_id` of a read model: "gnd1".
 const APPLICATION: i64 = 0x676e_6431;
@@ -56,6 +56,13 @@ CREATE TABLE ratings (doc TEXT NOT NULL, fact TEXT NOT NULL, measure TEXT NOT NU
     score INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (doc, fact, measure)) WITHOUT ROWID;
 CREATE INDEX ratings_at ON ratings (at_ms);
 CREATE TABLE judged (doc TEXT PRIMARY KEY, policy INTEGER NOT NULL, until_ms INTEGER, body BLOB NOT NULL);
+CREATE TABLE stirring (doc TEXT PRIMARY KEY, next_ms INTEGER NOT NULL, position INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE INDEX stirring_next ON stirring (next_ms);
+CREATE TABLE notices (doc TEXT NOT NULL, id TEXT NOT NULL, recipient TEXT NOT NULL, whom TEXT NOT NULL,
+    kind TEXT NOT NULL, number TEXT NOT NULL, store TEXT, at_ms INTEGER NOT NULL, due_ms INTEGER,
+    zh TEXT NOT NULL, en TEXT NOT NULL, PRIMARY KEY (doc, id, recipient, whom)) WITHOUT ROWID;
+CREATE INDEX notices_at ON notices (at_ms, id);
 CREATE VIRTUAL TABLE search USING fts5 (tokens, content = '', contentless_delete = 1,
     tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'\");
 CREATE VIRTUAL TABLE search_tokens USING fts5vocab (search, instance);

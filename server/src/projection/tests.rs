@@ -381,3 +381,28 @@ async fn a_follower_catches_up_and_ends_with_its_sender() {
     projection.clone().follow(receiver, || START_MS).await.unwrap();
     assert_eq!(projection.position().await.unwrap(), shop.relay.log().head());
 }
+
+#[tokio::test]
+async fn a_document_that_changed_while_it_was_looked_at_is_looked_at_again() {
+    let mut shop = Shop::busy();
+    let projection = shop.open(&Place::Memory).await;
+    let doc = DocId::numbered(COMPANY, DocKind::Order, "A1");
+    let later_ms = START_MS + 3_600_000;
+    let taken_up = projection.stirring(later_ms, 10).await.unwrap();
+    let (_, position) = *taken_up.iter().find(|(found, _)| *found == doc).expect("an appointment is told");
+    let look = |position| notices::Look { doc, position, notices: Vec::new(), next_ms: Some(i64::MAX) };
+    let stirs = async |projection: &Projection| {
+        projection.stirring(later_ms, 10).await.unwrap().iter().any(|(found, _)| *found == doc)
+    };
+    shop.act(Command::Note(doc, "楼道窄".into()));
+    projection.catch_up(START_MS).await.unwrap();
+    projection.looked(&[look(position)]).await.unwrap();
+    assert!(stirs(&projection).await, "the look was at what it was before");
+    let newest = projection.stirring(later_ms, 10).await.unwrap();
+    let (_, position) = *newest.iter().find(|(found, _)| *found == doc).unwrap();
+    projection.looked(&[look(position)]).await.unwrap();
+    assert!(!stirs(&projection).await);
+    shop.act(Command::Note(doc, "要吊装".into()));
+    projection.catch_up(START_MS).await.unwrap();
+    assert!(stirs(&projection).await, "it changed again");
+}

@@ -61,7 +61,7 @@ pub(super) async fn write(
     Ok(staged.upto)
 }
 
-fn number(position: u64) -> i64 {
+pub(super) fn number(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
@@ -103,6 +103,7 @@ async fn put(tx: &mut SqliteConnection, cases: &[Case]) -> Result<(), Projection
         put_ratings(tx, cases, &docs).await?;
         put_judged(tx, cases, &docs).await?;
         put_search(tx, cases, &ids).await?;
+        put_stirring(tx, cases, &docs).await?;
     }
     Ok(())
 }
@@ -298,6 +299,26 @@ async fn put_search(tx: &mut SqliteConnection, cases: &[Case], ids: &[i64]) -> R
         row.push_bind(**id).push_bind(&case.tokens);
     })
     .await
+}
+
+/// Cases that changed are to be looked at: at their first moment, or at once where something of them is told.
+async fn put_stirring(
+    tx: &mut SqliteConnection,
+    cases: &[Case],
+    docs: &[String],
+) -> Result<(), ProjectionError> {
+    let upsert = "INSERT INTO stirring (doc, next_ms, position)
+        SELECT ?1, CASE WHEN EXISTS (SELECT 1 FROM notices WHERE doc = ?1) THEN 0 ELSE ?2 END, ?3
+        WHERE ?2 IS NOT NULL OR EXISTS (SELECT 1 FROM notices WHERE doc = ?1)
+        ON CONFLICT (doc) DO UPDATE SET next_ms = excluded.next_ms, position = excluded.position";
+    for (case, doc) in cases.iter().zip(docs) {
+        let from_ms = case.row.stirs.map(|(from_ms, _)| from_ms);
+        let put = sqlx::query(upsert).bind(doc).bind(from_ms).bind(number(case.position.0));
+        if put.execute(&mut *tx).await?.rows_affected() == 0 {
+            sqlx::query("DELETE FROM stirring WHERE doc = ?").bind(doc).execute(&mut *tx).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i64, ProjectionError> {

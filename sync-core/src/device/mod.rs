@@ -25,7 +25,7 @@ use crate::fact::keys::SecretKey;
 use crate::fold::{State, fold};
 use crate::ids::{BlobHash, CommandId, CompanyId, DeviceId, DocId, DocKind, PersonId};
 use crate::limits;
-use crate::notice::{Notice, notices};
+use crate::notice::{Notice, notices, reviews};
 use crate::policy::model::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, StoreError, Table};
@@ -349,14 +349,14 @@ impl<S: DeviceStore> Device<S> {
         let inbox = self.shelf.document(DocId::inbox(self.me.company, self.me.person))?;
         let marks: BTreeSet<String> =
             inbox.iter().flat_map(|doc| doc.values(Map::Notes)).map(|(notice, _)| notice).collect();
-        let mut found = Vec::new();
+        let theirs =
+            |notice: &Notice| notice.at_ms <= now_ms && notice.reaches(self.me.person, &self.rules(), now_ms);
+        let mut found = reviews(&self.rules(), now_ms);
+        found.retain(theirs);
         let stirs = |row: &Row| row.stirs.is_some_and(|(from, until)| (from..=until).contains(&now_ms));
         for row in self.all_rows()?.into_iter().filter(stirs) {
             let (doc, state) = self.state(row.doc)?;
-            let theirs = notices(&doc, &state, &self.rules(), now_ms).into_iter();
-            found.extend(
-                theirs.filter(|n| n.at_ms <= now_ms && n.reaches(self.me.person, &self.rules(), now_ms)),
-            );
+            found.extend(notices(&doc, &state, &self.rules(), now_ms).into_iter().filter(theirs));
         }
         found.sort_by_key(|notice| (std::cmp::Reverse(notice.at_ms), notice.id));
         // One thing may be for a person in more than one of their roles.

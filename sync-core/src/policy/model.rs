@@ -209,6 +209,25 @@ pub enum Power {
     Stock,
 }
 
+impl Power {
+    /// Its name, as policies write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Cancel => "cancel",
+            Self::Assign => "assign",
+            Self::Money => "money",
+            Self::Settle => "settle",
+            Self::People => "people",
+            Self::Policy => "policy",
+            Self::Release => "release",
+            Self::Resolve => "resolve",
+            Self::Conduct => "conduct",
+            Self::Stock => "stock",
+        }
+    }
+}
+
 /// A flow: an order's stages or one kind of ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -86,7 +86,7 @@ fn app(folder: &Path, config: Config) -> App {
         projection.catch_up(clock.unix_ms()).await.unwrap();
         projection
     });
-    App::new(relay, Arc::new(projection), blobs, Arc::new(keys), config, clock, metrics)
+    App::open(relay, Arc::new(projection), blobs, Arc::new(keys), config, clock, metrics).unwrap()
 }
 
 /// Reads an answer to its end.
