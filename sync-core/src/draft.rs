@@ -92,7 +92,8 @@ pub fn drafts(doc: &Document, state: &State, rules: &Rules<'_>) -> Vec<Draft> {
     let policy = opened.and_then(|opened| rules.at(opened.said.at.best().0));
     let (Some(opened), Some((_, policy))) = (opened, policy) else { return Vec::new() };
     let Some(flow) = policy.flows.get(&opened.what.flow) else { return Vec::new() };
-    let drafting = Drafting { doc, state, policy, flow, number: &opened.what.number };
+    let (name, number) = (&opened.what.flow, &opened.what.number);
+    let drafting = Drafting { doc, state, policy, name, flow, number };
     DraftKind::ALL.into_iter().filter_map(|kind| drafting.draft(kind)).collect()
 }
 
@@ -100,6 +101,7 @@ struct Drafting<'a> {
     doc: &'a Document,
     state: &'a State,
     policy: &'a Policy,
+    name: &'a Name,
     flow: &'a Flow,
     number: &'a str,
 }
@@ -141,7 +143,7 @@ impl Drafting<'_> {
 
     /// A ticket's solution: the step that the policy measures as such, or the one that closes it.
     fn result(&self) -> Option<(Said, String, String)> {
-        let rules = self.policy.rules.iter().filter(|rule| rule.concerns(self.flow));
+        let rules = self.policy.rules.iter().filter(|rule| rule.concerns(self.name, self.flow));
         let solves: Vec<&Name> = rules
             .filter_map(|rule| match &rule.form {
                 RuleForm::Urgency { resolution, .. } => Some(resolution),
@@ -206,8 +208,8 @@ impl Drafting<'_> {
     }
 
     fn exception(&self) -> Option<(Said, String, String)> {
-        let open = self.state.exceptions.iter().rev().filter(|(_, resolution)| resolution.is_none());
-        let (exception, _) = open.filter(|_| !self.is_over()).next()?;
+        let mut newest = self.state.exceptions.iter().rev().filter(|_| !self.is_over());
+        let (exception, _) = newest.find(|(_, resolution)| resolution.is_none())?;
         let (what, number) = (&exception.what.what, self.number);
         let (day_zh, day_en) = match self.text(self.promised()) {
             Some(day) => (format!("原定日期{day}可能受影响,"), format!(" The day agreed, {day}, may move;")),

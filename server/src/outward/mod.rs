@@ -197,8 +197,11 @@ impl Outward {
             let told = self.outlets.iter().enumerate();
             let told = told.filter(|(_, outlet)| outlet.hook.config.tells(first.kind));
             let lines: Vec<usize> = told.map(|(at, _)| at).collect();
+            if lines.is_empty() {
+                return None;
+            }
             let body = hook::body(notices, &footing.directory);
-            (!lines.is_empty()).then(|| Telling { id: *id, at_ms: first.at_ms, lines, body })
+            Some(Telling { id: *id, at_ms: first.at_ms, lines, body })
         };
         let tellings: Vec<Telling> = things.iter().filter_map(telling).collect();
         let (queued, full) = self.outbox.tell(doc, &tellings, now_ms)?;
