@@ -73,7 +73,7 @@ fn articles_6_and_8_what_is_late_goes_to_management_by_itself_with_the_result_to
     let reason = "要等厂家配件".to_owned();
     office.perform("K01", Command::Escalate(doc, name("management"), reason));
     for step in
-        [did("investigated").value("cause", "quality-defect"), did("proposed").value("plan", "换滑轨")]
+        [did("investigated").value("cause", "product-defect"), did("proposed").value("plan", "换滑轨")]
     {
         office.step("K01", doc, step);
     }

@@ -25,7 +25,7 @@ fn service(company: &mut Company, number: &str, engineer: &str) -> DocId {
     let wish = Opening { urgency: Some("normal"), channel: Some("phone"), fields, ..Opening::default() };
     let doc = company.open("K01", "service", number, wish);
     company.step("K01", doc, did("received"));
-    company.step("K01", doc, did("classified").value("class", "维修").value("cause", "quality-defect"));
+    company.step("K01", doc, did("classified").value("class", "维修").value("cause", "product-defect"));
     company.step("K01", doc, did("customer-told").value("plan", "上门更换温控器"));
     company.assign("K01", doc, &[engineer], "2026-11-24", "performed");
     company.online();
@@ -129,7 +129,7 @@ fn section_6_3_a_defect_is_mended_free_of_charge_with_its_cause_named() {
     let mut company = company();
     let doc = service(&mut company, "F1", "E01");
     assert_eq!(company.refused_step("E01", doc, did("free-of-charge")), RefusalCode::ValueMissing);
-    company.step("E01", doc, did("free-of-charge").value("cause", "quality-defect"));
+    company.step("E01", doc, did("free-of-charge").value("cause", "product-defect"));
     company.all_agree();
     assert!(company.state(doc).did("free-of-charge"));
 }

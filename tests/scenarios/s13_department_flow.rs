@@ -94,6 +94,10 @@ fn article_6_3_a_refusal_is_reported_upward_at_once_and_the_customer_is_told() {
     // One working hour for the report, four for the customer: noon does not count.
     department.at("2026-11-24 10:59");
     department.perform("G01", upward(prompt));
+    department.online();
+    assert_eq!(department.finding(slow, "refusal-not-reported").verdict, Due);
+    department.at("2026-11-24 11:01");
+    assert_eq!(department.finding(slow, "refusal-not-reported").verdict, Breach);
     department.at("2026-11-24 14:59");
     department.online();
     assert_eq!(department.finding(slow, "refusal-not-told").verdict, Due);
