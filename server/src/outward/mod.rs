@@ -278,7 +278,12 @@ impl Outward {
             match self.post(line, &clock).await {
                 Ok(true) => continue,
                 Ok(false) => {}
-                Err(error) => tracing::error!(%error, "a webhook's line stands; it is tried again"),
+                Err(error) => {
+                    // What cannot be kept would be sent again at once, and again.
+                    tracing::error!(%error, "a webhook's line stands; it is tried again");
+                    tokio::time::sleep(NAP).await;
+                    continue;
+                }
             }
             let wait_ms = self.outbox.next_ms(line).map(|next_ms| next_ms.saturating_sub(clock.unix_ms()));
             let wait = wait_ms.and_then(|ms| u64::try_from(ms).ok()).map_or(NAP, Duration::from_millis);
