@@ -1,8 +1,8 @@
 //! Reports: what the company's work came to in a period, counted from the read model.
 //!
 //! In: a report's name, a [`Period`], perhaps a store, who looks, and now. Out: a [`Table`], and by
-//! [`write`] its bytes as JSON, CSV, XLSX or a page to print. Each report is a pure function of a
-//! [`View`]: the same slice, policy and moment give the same rows. Invariants: what a person may not see
+//! [`write`](mod@write) its bytes as JSON, CSV, XLSX or a page to print. Each report is a pure function of a
+//! `View`: the same slice, policy and moment give the same rows. Invariants: what a person may not see
 //! is not counted, and amounts are empty without a money scope; the figures stand for now, so a past
 //! month says what is known of it today. What the rules find depends on now as well: cases are judged
 //! when the report is asked for (see [`crate::projection::slice`]), never stored as findings. Days are

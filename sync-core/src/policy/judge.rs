@@ -35,7 +35,7 @@ pub struct Event {
     /// The fact.
     #[n(0)]
     pub fact: FactId,
-    /// The step, or one of [`HAPPENINGS`](super::model::HAPPENINGS), such as `opened` for the opening.
+    /// The step, or one of [`HAPPENINGS`], such as `opened` for the opening.
     #[n(1)]
     pub step: Name,
     /// When.
