@@ -237,11 +237,7 @@ impl<'a> Act<'a> {
         if self.state.opened.is_some() {
             return Err(no(RefusalCode::AlreadyExists).with("what", &p.number));
         }
-        let nameless = p.number.trim().is_empty();
-        let named = |title: Pair<'_>| match nameless {
-            true => Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", "number")),
-            false => Ok(()),
-        };
+        let named = |title: Pair<'_>| given(&p.number, "number", title);
         match self.doc.id().kind() {
             // A customer file has no flow: whoever sees the files of its store may open one.
             DocKind::Customer => {
@@ -368,7 +364,7 @@ impl<'a> Act<'a> {
     /// Stopping the clock moves deadlines: only who does the job or assigns it may, and says why.
     fn paused(&self, p: &Paused) -> Verdict {
         self.open()?;
-        reasoned(&p.reason, PAUSE)?;
+        given(&p.reason, "reason", PAUSE)?;
         if self.state.is_paused() {
             return Err(no(RefusalCode::StepRepeated).with_words("action", PAUSE));
         }
@@ -551,7 +547,7 @@ impl<'a> Act<'a> {
             Payload::PolicyDeclined(p) => {
                 let action = ("驳回制度", "decline a policy");
                 self.power(Power::Policy, action)?;
-                reasoned(&p.reason, action)?;
+                given(&p.reason, "reason", action)?;
                 not_long(&p.reason)?;
                 self.proposal_waits(p.hash)
             }
@@ -632,10 +628,10 @@ impl<'a> Act<'a> {
     }
 }
 
-/// A reason must be given.
-fn reasoned(reason: &str, action: Pair<'_>) -> Verdict {
-    if reason.trim().is_empty() {
-        return Err(no(RefusalCode::ValueMissing).with_words("action", action).with("field", "reason"));
+/// A text that must not be left empty.
+fn given(text: &str, field: &str, action: Pair<'_>) -> Verdict {
+    if text.trim().is_empty() {
+        return Err(no(RefusalCode::ValueMissing).with_words("action", action).with("field", field));
     }
     Ok(())
 }

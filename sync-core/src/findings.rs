@@ -10,6 +10,7 @@ use crate::fact::kinds::{Outcome, Payload};
 use crate::fold::State;
 use crate::ids::Name;
 use crate::policy::judge::{Case, Event, Finding, judge};
+use crate::policy::model::Policy;
 use crate::time::UnixMs;
 
 /// What is judged about an order or ticket; `None` before it is opened.
@@ -66,10 +67,13 @@ fn event(entry: &Entry, all_items: u32) -> Option<Event> {
     Some(Event { fact: fact.id, step, at: fact.stamp, by: fact.author, items })
 }
 
+/// What is judged about a document, with the policy that judges it: the one in force when it was opened.
+pub fn judged<'a>(doc: &Document, state: &State, rules: &Rules<'a>) -> Option<(Case, &'a Policy)> {
+    let (_, policy) = rules.at(state.opened.as_ref()?.said.at.best().0)?;
+    Some((case_of(doc, state, rules)?, policy))
+}
+
 /// What the rules find about an order or ticket at a moment.
 pub fn findings(doc: &Document, state: &State, rules: &Rules<'_>, now_ms: UnixMs) -> Vec<Finding> {
-    let opened = state.opened.as_ref().map(|o| o.said.at.best().0);
-    let policy = opened.and_then(|ms| rules.at(ms));
-    let Some(((_, policy), case)) = policy.zip(case_of(doc, state, rules)) else { return Vec::new() };
-    judge(&case, policy, now_ms)
+    judged(doc, state, rules).map(|(case, policy)| judge(&case, policy, now_ms)).unwrap_or_default()
 }

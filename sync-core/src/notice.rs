@@ -18,12 +18,12 @@ use crate::directory::Rules;
 use crate::document::Document;
 use crate::document::history::Entry;
 use crate::fact::kinds::Payload;
-use crate::findings::{case_of, findings};
+use crate::findings::judged;
 use crate::fold::State;
 use crate::ids::{ChangeHash, DocId, DocKind, FactId, Name, PersonId, StoreId};
 use crate::policy::calendar::WorkCalendar;
-use crate::policy::judge::{Finding, Verdict};
-use crate::policy::model::{NOTIFIED, Power};
+use crate::policy::judge::{Case, Finding, Verdict, judge};
+use crate::policy::model::{NOTIFIED, Policy, Power};
 use crate::policy::review::review_due_ms;
 use crate::time::UnixMs;
 
@@ -140,53 +140,78 @@ impl Notice {
 
 /// What there is to hear about a document at a moment, in no order that matters.
 pub fn notices(doc: &Document, state: &State, rules: &Rules<'_>, now_ms: UnixMs) -> Vec<Notice> {
-    let telling = Telling { doc, state, rules };
-    let fresh = |notice: &Notice| (0..KEPT_MS).contains(&now_ms.saturating_sub(notice.at_ms));
-    let mut told: Vec<Notice> = telling.said().into_iter().filter(fresh).collect();
-    told.extend(telling.waiting());
-    let found = findings(doc, state, rules, now_ms);
-    let found = found.iter().flat_map(|found| telling.found(found, now_ms));
-    let over = telling.is_over();
-    told.extend(found.filter(|notice| !over || fresh(notice)));
-    told
+    Outlook::of(doc, state, rules).notices(now_ms)
 }
 
-/// From when until when a document may have something to tell; `None` where it never will as it stands.
-pub fn stirs(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<(UnixMs, UnixMs)> {
-    let telling = Telling { doc, state, rules };
-    let fades = |at_ms: UnixMs| (at_ms, at_ms.saturating_add(KEPT_MS));
-    let said = telling.said().into_iter().map(|notice| fades(notice.at_ms));
-    let waiting = telling.waiting().into_iter().map(|notice| (notice.at_ms, UnixMs::MAX));
-    let later = case_of(doc, state, rules).and_then(|case| {
-        let found = findings(doc, state, rules, case.opened_ms.saturating_add(LONG_MS));
-        let due_ms = found.iter().filter_map(|f| f.due_ms).min()?.saturating_sub(AHEAD_MS);
-        let newest_ms = found.iter().filter_map(|f| f.due_ms).max()?;
-        Some((due_ms, if telling.is_over() { fades(newest_ms).1 } else { UnixMs::MAX }))
-    });
-    said.chain(waiting).chain(later).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+/// A document as far as notices follow from it, read once for whatever is asked.
+pub struct Outlook<'a> {
+    telling: Telling<'a>,
+    said: Vec<Notice>,
+    waiting: Vec<Notice>,
+    /// What is judged, and by which policy.
+    judged: Option<(Case, &'a Policy)>,
+    /// Complete or called off.
+    over: bool,
 }
 
-/// The first moment after now at which a document may have something else to tell than now; `None` where it
-/// never will as it stands. What is counted in days turns at midnight of the policy's zone, so every midnight
-/// is such a moment for what is still open.
-pub fn stirs_next(doc: &Document, state: &State, rules: &Rules<'_>, now_ms: UnixMs) -> Option<UnixMs> {
-    let (from_ms, until_ms) = stirs(doc, state, rules)?;
-    if now_ms < from_ms {
-        return Some(from_ms);
+impl<'a> Outlook<'a> {
+    /// Reads a document.
+    pub fn of(doc: &'a Document, state: &'a State, rules: &'a Rules<'a>) -> Self {
+        let telling = Telling { doc, state, rules };
+        let (said, waiting) = (telling.said(), telling.waiting());
+        let over = state.is_cancelled() || state.is_closed(state.flow(rules));
+        Self { telling, said, waiting, judged: judged(doc, state, rules), over }
     }
-    let telling = Telling { doc, state, rules };
-    let fades = |at_ms: UnixMs| [at_ms, at_ms.saturating_add(KEPT_MS)];
-    let mut moments: Vec<UnixMs> = telling.said().iter().flat_map(|notice| fades(notice.at_ms)).collect();
-    moments.extend(telling.waiting().iter().map(|notice| notice.at_ms));
-    let due = findings(doc, state, rules, now_ms).into_iter().filter_map(|found| found.due_ms);
-    // Late is what is past its moment.
-    moments.extend(due.flat_map(|due_ms| [due_ms.saturating_sub(AHEAD_MS), due_ms.saturating_add(1)]));
-    let opened = state.opened.as_ref().map(|opened| opened.said.at.best().0);
-    if let Some((_, policy)) = opened.filter(|_| now_ms <= until_ms).and_then(|ms| rules.at(ms)) {
-        let calendar = WorkCalendar::of(policy);
-        moments.extend(calendar.local_date(now_ms).succ_opt().map(|day| calendar.day_start(day)));
+
+    fn findings(&self, now_ms: UnixMs) -> Vec<Finding> {
+        self.judged.as_ref().map(|(case, policy)| judge(case, policy, now_ms)).unwrap_or_default()
     }
-    moments.into_iter().filter(|ms| *ms > now_ms).min()
+
+    /// What there is to hear at a moment, in no order that matters.
+    pub fn notices(&self, now_ms: UnixMs) -> Vec<Notice> {
+        let fresh = |notice: &Notice| (0..KEPT_MS).contains(&now_ms.saturating_sub(notice.at_ms));
+        let mut told: Vec<Notice> = self.said.iter().filter(|notice| fresh(notice)).cloned().collect();
+        told.extend_from_slice(&self.waiting);
+        let found = self.findings(now_ms);
+        let found = found.iter().flat_map(|found| self.telling.found(found, now_ms));
+        told.extend(found.filter(|notice| !self.over || fresh(notice)));
+        told
+    }
+
+    /// From when until when there may be something to tell; `None` where there never will as it stands.
+    pub fn stirs(&self) -> Option<(UnixMs, UnixMs)> {
+        let fades = |at_ms: UnixMs| (at_ms, at_ms.saturating_add(KEPT_MS));
+        let said = self.said.iter().map(|notice| fades(notice.at_ms));
+        let waiting = self.waiting.iter().map(|notice| (notice.at_ms, UnixMs::MAX));
+        let later = self.judged.as_ref().and_then(|(case, _)| {
+            let found = self.findings(case.opened_ms.saturating_add(LONG_MS));
+            let due_ms = found.iter().filter_map(|f| f.due_ms).min()?.saturating_sub(AHEAD_MS);
+            let newest_ms = found.iter().filter_map(|f| f.due_ms).max()?;
+            Some((due_ms, if self.over { fades(newest_ms).1 } else { UnixMs::MAX }))
+        });
+        said.chain(waiting).chain(later).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// The first moment after now at which there may be something else to tell than now; `None` where there
+    /// never will as it stands. What is counted in days turns at midnight of the policy's zone, so every
+    /// midnight is such a moment for what is still open.
+    pub fn stirs_next(&self, now_ms: UnixMs) -> Option<UnixMs> {
+        let (from_ms, until_ms) = self.stirs()?;
+        if now_ms < from_ms {
+            return Some(from_ms);
+        }
+        let fades = |at_ms: UnixMs| [at_ms, at_ms.saturating_add(KEPT_MS)];
+        let mut moments: Vec<UnixMs> = self.said.iter().flat_map(|notice| fades(notice.at_ms)).collect();
+        moments.extend(self.waiting.iter().map(|notice| notice.at_ms));
+        let due = self.findings(now_ms).into_iter().filter_map(|found| found.due_ms);
+        // Late is what is past its moment.
+        moments.extend(due.flat_map(|due_ms| [due_ms.saturating_sub(AHEAD_MS), due_ms.saturating_add(1)]));
+        if let Some((_, policy)) = self.judged.as_ref().filter(|_| now_ms <= until_ms) {
+            let calendar = WorkCalendar::of(policy);
+            moments.extend(calendar.local_date(now_ms).succ_opt().map(|day| calendar.day_start(day)));
+        }
+        moments.into_iter().filter(|ms| *ms > now_ms).min()
+    }
 }
 
 /// What there is to hear about the company's policies at a moment: that the one in force is due for review
@@ -324,11 +349,6 @@ impl Telling<'_> {
             _ => return None,
         };
         Some(Heard { kind, to, words, reason })
-    }
-
-    /// Complete or called off.
-    fn is_over(&self) -> bool {
-        self.state.is_cancelled() || self.state.is_closed(self.state.flow(self.rules))
     }
 
     fn author_of(&self, fact: FactId) -> Option<PersonId> {

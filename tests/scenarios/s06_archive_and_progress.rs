@@ -1,12 +1,10 @@
 //! S6 跟单部门的规章制度: progress verified for every order and told to the customer, an archive, summaries.
 
-use gendan_tests::scenario::{Company, Opening, did, name};
+use gendan_tests::scenario::{Company, Opening, POINTS, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
-
-pub const POINTS: [&str; 6] = ["quantity", "delivery-date", "quality", "capacity", "cost", "cycle"];
 
 fn department() -> Company {
     let mut department = Company::under("general");

@@ -1,11 +1,9 @@
 //! S7 跟单人员管理: intake, first check, passed on; complaints investigated; the right to ask of other departments.
 
-use gendan_tests::scenario::{Company, Opening, did};
+use gendan_tests::scenario::{Company, Opening, POINTS, did};
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::policy::model::MeasureForm;
 use sync_core::refusal::RefusalCode;
-
-use crate::s06_archive_and_progress::POINTS;
 
 fn company() -> Company {
     let mut company = Company::under("general");

@@ -1,11 +1,9 @@
 //! S8 销售部跟单规章制度: confirmed at intake, tracked, customer visits, nobody acts beyond their authority.
 
-use gendan_tests::scenario::{Company, Opening, did};
+use gendan_tests::scenario::{Company, Opening, POINTS, did};
 use sync_core::command::Command;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
-
-use crate::s06_archive_and_progress::POINTS;
 
 fn company() -> Company {
     let mut company = Company::under("general");

@@ -1,13 +1,11 @@
 //! S13 跟单部门 (流程): the right to refuse an order, plan and production, dispatch and freight, payment, archive.
 
-use gendan_tests::scenario::{Company, Did, Opening, did, name};
+use gendan_tests::scenario::{Company, Did, Opening, POINTS, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
 use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
-
-const POINTS: [&str; 6] = ["quantity", "delivery-date", "quality", "capacity", "cost", "cycle"];
 
 /// A merchandising department with its neighbours.
 fn department() -> Company {

@@ -1,7 +1,7 @@
 //! S15 跟单规章制度范本: order review, negotiation, changes and cancellations, outsourced work, the ledger of goods
 //! sent, the customer's receipt, payment.
 
-use gendan_tests::scenario::{Company, Did, did, name};
+use gendan_tests::scenario::{Company, Did, POINTS, did, name};
 use sync_core::command::Command;
 use sync_core::fact::kinds::Outcome;
 use sync_core::fold::clash::ClashKind;
@@ -11,8 +11,6 @@ use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
 
 /// The six points of an order review (3.1.1 to 3.2.1).
-const POINTS: [&str; 6] = ["quantity", "delivery-date", "quality", "capacity", "cost", "cycle"];
-
 /// A marketing centre with the departments it works with.
 fn centre() -> Company {
     let mut centre = Company::under("general");

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use gendan_tests::scenario::{Company, Did, Opening, did, name};
+use gendan_tests::scenario::{Company, Did, Opening, POINTS, did, name};
 use sync_core::command::Command;
 use sync_core::ids::{DocId, DocKind};
 use sync_core::money::{Currency, Money};
 use sync_core::policy::judge::Verdict::Breach;
 use sync_core::policy::model::MeasureForm;
 use sync_core::refusal::RefusalCode;
-
-const POINTS: [&str; 6] = ["quantity", "delivery-date", "quality", "capacity", "cost", "cycle"];
 
 /// A company with a merchandising post and the departments it works with.
 fn company() -> Company {

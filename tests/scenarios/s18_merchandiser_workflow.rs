@@ -1,14 +1,12 @@
 //! S18 跟单员工作流程: intake checked and entered, anomalies acted on, urgent cases to management, return visits,
 //! rewards.
 
-use gendan_tests::scenario::{Company, Did, Opening, did, name};
+use gendan_tests::scenario::{Company, Did, Opening, POINTS, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
 use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
-
-const POINTS: [&str; 6] = ["quantity", "delivery-date", "quality", "capacity", "cost", "cycle"];
 
 /// A company whose merchandisers work between sales, production and logistics.
 fn company() -> Company {

@@ -21,6 +21,9 @@ use sync_core::refusal::RefusalCode;
 
 use crate::simulation::world::World;
 
+/// The points that a review answers under the general profile (S15 3.2.1).
+pub const POINTS: [&str; 6] = ["quantity", "delivery-date", "quality", "capacity", "cost", "cycle"];
+
 /// A name of the policy.
 pub fn name(text: &str) -> Name {
     text.parse().expect("a valid name")

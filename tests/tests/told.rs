@@ -12,7 +12,7 @@ use sync_core::draft::{Draft, DraftKind, drafts};
 use sync_core::fact::kinds::Evidence;
 use sync_core::fold::fold;
 use sync_core::ids::{DocId, DocKind};
-use sync_core::notice::{NoticeKind, notices, stirs_next};
+use sync_core::notice::{NoticeKind, Outlook, notices};
 use sync_core::policy::review::review_due_ms;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -106,7 +106,8 @@ fn between_the_moments_that_a_document_names_it_tells_the_same() {
                 (before, changes) = (now, changes + 1);
             }
             while next_ms <= at_ms {
-                next_ms = stirs_next(&found, &state, &footing.rules(), next_ms).unwrap_or(i64::MAX);
+                next_ms =
+                    Outlook::of(&found, &state, &footing.rules()).stirs_next(next_ms).unwrap_or(i64::MAX);
                 moments += 1;
             }
             at_ms += HOUR_MS / 2;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use sync_core::fold::fold;
 use sync_core::ids::{DocId, DocKind, Position};
-use sync_core::notice::{Notice, notices, reviews, stirs_next};
+use sync_core::notice::{Notice, Outlook, reviews};
 use sync_core::time::UnixMs;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -145,7 +145,8 @@ impl Outward {
             let rules = footing.rules();
             let found = self.relay.look(*doc, |found| {
                 let state = fold(found, &rules);
-                (notices(found, &state, &rules, now_ms), stirs_next(found, &state, &rules, now_ms))
+                let outlook = Outlook::of(found, &state, &rules);
+                (outlook.notices(now_ms), outlook.stirs_next(now_ms))
             })?;
             let (notices, mut next_ms) = found.unwrap_or_default();
             if self.tell(*doc, &notices, &footing, now_ms)? {

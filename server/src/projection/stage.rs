@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use sync_core::document::Document;
 use sync_core::domain::fields::{Map, Value, parse_money, split_item_key};
-use sync_core::fact::kinds::{AppointmentStatus, Outcome};
 use sync_core::fold::{State, fold};
 use sync_core::ids::{DocId, DocKind, ItemId, Position};
 use sync_core::money::Money;
@@ -212,33 +211,18 @@ fn money(relay: &Relay, footing: &Footing, id: DocId) -> Result<(Option<Money>, 
 }
 
 fn steps(state: &State) -> Vec<[String; 4]> {
-    let outcome = |outcome| match outcome {
-        Outcome::Done => "done",
-        Outcome::Partial => "partial",
-        Outcome::Refused => "refused",
-        Outcome::Failed => "failed",
-    };
     let row = |s: &sync_core::fold::Saying<sync_core::fact::kinds::Step>| {
         let by = s.said.by.to_string();
-        [s.said.fact.to_string(), s.what.step.to_string(), by, outcome(s.what.outcome).to_owned()]
+        [s.said.fact.to_string(), s.what.step.to_string(), by, s.what.outcome.name().to_owned()]
     };
     state.steps.iter().map(row).collect()
 }
 
 fn appointments(state: &State) -> Vec<([String; 4], bool)> {
-    let status = |status| match status {
-        AppointmentStatus::Scheduled => "scheduled",
-        AppointmentStatus::Dispatched => "dispatched",
-        AppointmentStatus::Travelling => "travelling",
-        AppointmentStatus::OnSite => "on_site",
-        AppointmentStatus::Completed => "completed",
-        AppointmentStatus::CannotComplete => "cannot_complete",
-        AppointmentStatus::Cancelled => "cancelled",
-    };
     let mut rows = Vec::new();
     for (id, a) in &state.appointments {
         for person in a.people.iter().collect::<BTreeSet<_>>() {
-            let row = [id.to_string(), a.on.clone(), person.to_string(), status(a.status).to_owned()];
+            let row = [id.to_string(), a.on.clone(), person.to_string(), a.status.name().to_owned()];
             rows.push((row, a.status.is_open()));
         }
     }

@@ -136,6 +136,15 @@ async fn insert<'a, R>(
     Ok(())
 }
 
+/// What cases have many of, each with its case's document.
+fn each<'a, T>(
+    cases: &'a [Case],
+    docs: &'a [String],
+    of: impl Fn(&'a Case) -> &'a [T],
+) -> Vec<(&'a String, &'a T)> {
+    cases.iter().zip(docs).flat_map(|(case, doc)| of(case).iter().map(move |one| (doc, one))).collect()
+}
+
 async fn put_steps(
     tx: &mut SqliteConnection,
     cases: &[Case],
@@ -176,10 +185,7 @@ async fn put_seers(
     cases: &[Case],
     docs: &[String],
 ) -> Result<(), ProjectionError> {
-    let mut rows = Vec::new();
-    for (case, doc) in cases.iter().zip(docs) {
-        rows.extend(case.seers.iter().map(|person| (doc, person)));
-    }
+    let rows = each(cases, docs, |case| &case.seers);
     insert(tx, "seers (doc, person)", &rows, |row, (doc, person)| {
         row.push_bind(*doc).push_bind(*person);
     })
@@ -252,10 +258,7 @@ async fn put_answers(
     cases: &[Case],
     docs: &[String],
 ) -> Result<(), ProjectionError> {
-    let mut rows = Vec::new();
-    for (case, doc) in cases.iter().zip(docs) {
-        rows.extend(case.measures.answers.iter().map(|answer| (doc, answer)));
-    }
+    let rows = each(cases, docs, |case| &case.measures.answers);
     insert(tx, "answers (doc, fact, question, score, at_ms)", &rows, |row, (doc, answer)| {
         row.push_bind(*doc).push_bind(answer.fact.to_string()).push_bind(answer.question.to_string());
         row.push_bind(answer.score).push_bind(answer.at_ms);
@@ -268,10 +271,7 @@ async fn put_ratings(
     cases: &[Case],
     docs: &[String],
 ) -> Result<(), ProjectionError> {
-    let mut rows = Vec::new();
-    for (case, doc) in cases.iter().zip(docs) {
-        rows.extend(case.measures.ratings.iter().map(|rating| (doc, rating)));
-    }
+    let rows = each(cases, docs, |case| &case.measures.ratings);
     let into = "ratings (doc, fact, measure, person, score, at_ms)";
     insert(tx, into, &rows, |row, (doc, rating)| {
         row.push_bind(*doc).push_bind(rating.fact.to_string()).push_bind(rating.measure.to_string());

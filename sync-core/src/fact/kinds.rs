@@ -95,6 +95,18 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// Its name in views and APIs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The state of an appointment (上门预约).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -123,6 +135,18 @@ pub enum AppointmentStatus {
 }
 
 impl AppointmentStatus {
+    /// Its name in views and APIs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Dispatched => "dispatched",
+            Self::Travelling => "travelling",
+            Self::OnSite => "on_site",
+            Self::Completed => "completed",
+            Self::CannotComplete => "cannot_complete",
+            Self::Cancelled => "cancelled",
+        }
+    }
     /// Whether the people of the appointment still need the document.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Scheduled | Self::Dispatched | Self::Travelling | Self::OnSite)

@@ -9,7 +9,6 @@ use crate::authority::Act;
 use crate::directory::Rules;
 use crate::document::Document;
 use crate::domain::fields::{self, Map, Value};
-use crate::fact::kinds::{AppointmentStatus, Outcome};
 use crate::fold::clash::{Clash, ClashKind};
 use crate::fold::content::Proposal;
 use crate::fold::{Said, State};
@@ -268,7 +267,7 @@ fn step_view(
         fact: s.said.fact.to_string(),
         step: s.what.step.to_string(),
         title: step_title(flow, s.what.step.as_str(), Lang::Zh),
-        outcome: outcome(s.what.outcome),
+        outcome: s.what.outcome.name(),
         by: look.rules.directory.person_name(s.said.by),
         at_ms,
         trusted_time: source == TimeSource::Trusted,
@@ -280,15 +279,6 @@ fn step_view(
 
 fn step_title(flow: Option<&Flow>, step: &str, lang: Lang) -> String {
     flow.and_then(|f| f.step(step)).map_or_else(|| step.to_owned(), |s| s.title.get(lang).to_owned())
-}
-
-const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done => "done",
-        Outcome::Partial => "partial",
-        Outcome::Refused => "refused",
-        Outcome::Failed => "failed",
-    }
 }
 
 /// The steps that are not wholly done, each with whether this person may record it now.
@@ -340,19 +330,7 @@ fn appointment(id: &str, a: &crate::fold::Appointment, look: Look<'_>) -> Appoin
         on: a.on.clone(),
         people: a.people.iter().map(name).collect(),
         purpose: a.purpose.to_string(),
-        status: status(a.status),
-    }
-}
-
-const fn status(status: AppointmentStatus) -> &'static str {
-    match status {
-        AppointmentStatus::Scheduled => "scheduled",
-        AppointmentStatus::Dispatched => "dispatched",
-        AppointmentStatus::Travelling => "travelling",
-        AppointmentStatus::OnSite => "on_site",
-        AppointmentStatus::Completed => "completed",
-        AppointmentStatus::CannotComplete => "cannot_complete",
-        AppointmentStatus::Cancelled => "cancelled",
+        status: a.status.name(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::document::Document;
 use crate::domain::fields::{Map, Value};
 use crate::fold::State;
 use crate::ids::{ChangeHash, DocId, Name, PersonId, StoreId};
-use crate::notice::stirs;
+use crate::notice::Outlook;
 use crate::time::UnixMs;
 
 /// One line of a list. CBOR with integer keys; rebuilt from the document at any time.
@@ -89,7 +89,7 @@ impl Row {
             clashes: u32::try_from(state.clashes.iter().filter(|c| c.settled.is_none()).count())
                 .unwrap_or(u32::MAX),
             appointments: open.map(|a| (a.on.clone(), a.people.clone())).collect(),
-            stirs: stirs(doc, state, rules),
+            stirs: Outlook::of(doc, state, rules).stirs(),
         }
     }
 }
