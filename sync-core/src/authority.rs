@@ -24,7 +24,7 @@ use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
 use crate::policy::calendar::WorkCalendar;
 use crate::policy::model::{
-    CAUSE, CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
+    CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
 };
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
@@ -508,13 +508,9 @@ impl<'a> Act<'a> {
         if let Some(field) = rule.values.iter().find(empty) {
             return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
         }
-        let unknown =
-            |cause: &String| !policy.causes.is_empty() && !policy.causes.keys().any(|c| *c == **cause);
-        if p.values.iter().any(|(value, cause)| *value == *CAUSE && unknown(cause)) {
-            let refusal = no(RefusalCode::ValueInvalid).with_words("field", ("原因", "cause"));
-            return Err(
-                refusal.with_words("reason", ("制度里没有这个原因", "the policy names no such cause"))
-            );
+        if let Some(field) = policy.unnamed(self.flow()?.subject, &p.values) {
+            let refusal = no(RefusalCode::ValueInvalid).with_words("field", field);
+            return Err(refusal.with_words("reason", ("制度里没有这一项", "the policy names no such entry")));
         }
         let fails = |check: &&Name| p.values.get(*check).is_none_or(|answer| answer != StepRule::OK);
         if let Some(check) = rule.checks.iter().find(fails) {

@@ -64,11 +64,16 @@ fn articles_19_to_22_appraisal_goes_by_satisfaction_efficiency_and_problem_solvi
     );
     let analysed = || did("analysed").value("conclusion", "响应偏慢,加一人");
     assert_eq!(department.refused_step("U01", appraisal, analysed()), RefusalCode::StepOrder, "told first");
-    department.step("H01", appraisal, did("told"));
+    assert!(department.holds("K01", appraisal), "whom it is about sees it");
+    assert!(!department.holds("E01", appraisal));
+    department.step("H01", appraisal, did("published"));
     department.online();
+    assert!(department.holds("E01", appraisal), "公示: everybody sees it, and only sees it");
+    assert_eq!(department.refused("E01", Command::Note(appraisal, "不公".into())), RefusalCode::NotAssigned);
     department.step("U01", appraisal, analysed());
     department.all_agree();
-    assert!(department.holds("K01", appraisal), "whom it is about sees it");
+    let flow = department.policy.flows.get(&name("appraisal"));
+    assert!(department.state(appraisal).is_closed(flow), "分析总结,提出改进建议");
 }
 
 #[test]

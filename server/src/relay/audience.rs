@@ -45,7 +45,11 @@ pub fn tags(state: &State) -> Tags {
             tags.extend(state.done(PUBLISHED).then_some(Tag::Everyone));
             return tags;
         }
-        DocKind::Matter => tags.extend(author.into_iter().chain(about)),
+        DocKind::Matter => {
+            // An appraisal, say, is everybody's once it is published (S4 第二十一条).
+            tags.extend(author.into_iter().chain(about));
+            tags.extend(state.done(PUBLISHED).then_some(Tag::Everyone));
+        }
         _ => {}
     }
     // Two who took one number apart both go on seeing it, whoever leads.

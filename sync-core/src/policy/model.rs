@@ -93,7 +93,7 @@ pub struct Policy {
 
 /// The step of a conduct flow with which the person is told in writing, and sees the record.
 pub const NOTIFIED: &str = "notified";
-/// The step of a conduct flow with which it is told to all, and in force.
+/// The step of a conduct flow with which it is told to all, and in force; a matter too is everybody's from then.
 pub const PUBLISHED: &str = "published";
 /// The step of a conduct flow by which the person objects: it is in force no more until it is decided.
 pub const APPEALED: &str = "appealed";
@@ -105,6 +105,33 @@ pub const UPHELD: &str = "upheld";
 pub const CONCERNED: &str = "concerned";
 /// The value of a step that is one of the policy's causes, where it names any: figures count by it.
 pub const CAUSE: &str = "cause";
+/// The value of a step of a record about a person that is one of the policy's penalties or rewards, where it
+/// names any: nobody is punished by a grade that no rule knows (S1 第十九条).
+pub const GRADE: &str = "kind";
+
+impl Policy {
+    /// Which value of a step ought to be an entry of this policy and is none: what people call it, Chinese
+    /// first. It is a [`CAUSE`], or the [`GRADE`] of a record about a person.
+    pub fn unnamed(
+        &self,
+        subject: Subject,
+        values: &BTreeMap<Name, String>,
+    ) -> Option<(&'static str, &'static str)> {
+        let stranger = |value: &str, entries: &[&Name]| {
+            let said = values.iter().find(|(name, _)| **name == *value).map(|(_, said)| said);
+            said.is_some_and(|said| !entries.is_empty() && !entries.iter().any(|entry| **entry == **said))
+        };
+        let causes: Vec<&Name> = self.causes.keys().collect();
+        let grades: Vec<&Name> = self.penalties.iter().chain(&self.rewards).map(|grade| &grade.id).collect();
+        if stranger(CAUSE, &causes) {
+            Some(("原因", "cause"))
+        } else if subject == Subject::Conduct && stranger(GRADE, &grades) {
+            Some(("奖惩种类", "kind of reward or penalty"))
+        } else {
+            None
+        }
+    }
+}
 
 /// One entry of a checklist or review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

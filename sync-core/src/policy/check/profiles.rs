@@ -55,7 +55,7 @@ const ORDERS: &[(u8, &str, &str, &[&str])] = &[
     (2, "foreign-trade", "order", &["filed", "documents-complete", "freight-arranged", "shipped"]),
     (2, "foreign-trade", "complaint", &["recorded", "proposed", "answered"]),
     (3, "furniture", "innovation", &["proposed", "adopted"]),
-    (4, "service-centre", "appraisal", &["rated", "told", "analysed"]),
+    (4, "service-centre", "appraisal", &["rated", "published", "analysed"]),
     (
         5,
         "service-centre",
