@@ -30,17 +30,20 @@ fn articles_4_and_5_requests_by_phone_mail_and_chat_are_due_by_their_urgency() {
     let mut office = office();
     // Half an hour before the desk opens: the hours run from nine.
     office.at("2026-11-24 08:30");
-    for (number, channel, urgency, due) in [
-        ("T1", "phone", "urgent", "2026-11-24 10:00"),
-        ("T2", "e-mail", "normal", "2026-11-24 14:00"),
-        ("T3", "chat", "low", "2026-11-24 18:00"),
+    for (number, channel, urgency, recorded, solved) in [
+        ("T1", "phone", "urgent", "2026-11-24 10:00", "2026-11-24 18:00"),
+        ("T2", "e-mail", "normal", "2026-11-24 14:00", "2026-11-26 18:00"),
+        ("T3", "chat", "low", "2026-11-24 18:00", "2026-11-30 18:00"),
     ] {
         let doc = asked(&mut office, number, channel, urgency);
         office.online();
         assert_eq!(office.state(doc).opened.unwrap().what.channel.as_deref(), Some(channel));
-        let first = office.findings(doc).into_iter().find(|f| f.step == *"recorded").unwrap();
-        assert_eq!(first.due_ms, Some(office.moment(due)), "{number}");
-        assert_eq!((first.verdict, first.clause.starts_with("S1 第六条")), (Due, true));
+        let found = office.findings(doc);
+        for (step, due) in [("recorded", recorded), ("solved", solved)] {
+            let of = found.iter().find(|f| f.step == *step).unwrap();
+            assert_eq!(of.due_ms, Some(office.moment(due)), "{number} {step}");
+            assert_eq!((of.verdict, of.clause.starts_with("S1 第六条")), (Due, true));
+        }
     }
 }
 
@@ -119,6 +122,42 @@ fn articles_19_and_20_the_grades_are_five_from_a_word_to_dismissal() {
     let grades: Vec<&str> = office.policy.penalties.iter().map(|grade| grade.id.as_str()).collect();
     assert_eq!(grades, ["verbal-warning", "written-warning", "suspension", "demotion", "dismissal"]);
     assert!(office.policy.penalties.iter().all(|grade| grade.clause.starts_with("S1 第十九条")));
+}
+
+#[test]
+fn article_19_nobody_proposes_a_grade_that_the_policy_has_not_and_none_holds_before_it_is_published() {
+    let mut office = office();
+    let about = Opening { about: Some("K01"), ..Opening::default() };
+    let record = office.open("U01", "conduct", "J1", about);
+    let graded = |grade| did("proposed").value("kind", grade).value("reason", "外泄客户电话");
+    assert_eq!(office.refused_step("U01", record, graded("fine")), RefusalCode::ValueInvalid);
+    office.step("U01", record, graded("dismissal"));
+    office.online();
+    let told = did("notified").text("经核实,给予开除处理");
+    for step in [did("reviewed"), told, did("published")] {
+        assert!(!office.state(record).holds());
+        office.step("H01", record, step);
+        office.online();
+    }
+    office.all_agree();
+    assert!(office.state(record).holds());
+}
+
+#[test]
+fn article_20_only_what_a_superior_has_verified_is_found_against_somebody() {
+    let mut office = office();
+    let doc = asked(&mut office, "T1", "phone", "low");
+    for step in [did("recorded"), did("investigated").value("cause", "service")] {
+        office.step("K01", doc, step);
+    }
+    office.online();
+    assert!(office.found(doc, "justified-complaint").is_empty(), "a complaint alone proves nothing");
+    assert_eq!(office.refused_step("K01", doc, did("justified")), RefusalCode::RoleMissing);
+    office.step("U01", doc, did("justified"));
+    office.all_agree();
+    let found = office.finding(doc, "justified-complaint");
+    assert_eq!((found.verdict, found.one_of), (Breach, true));
+    assert!(found.clause.contains("S1 第十九条"), "{}", found.clause);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
 use sync_core::notice::NoticeKind;
-use sync_core::policy::judge::Verdict::Breach;
+use sync_core::policy::judge::Verdict::{Breach, Due};
+use sync_core::policy::model::MeasureForm;
 use sync_core::refusal::RefusalCode;
 
 fn department() -> Company {
@@ -204,4 +205,90 @@ fn section_3_3_late_delivery_is_graded_by_its_days_and_only_proposed() {
 
 fn name_of(name: &sync_core::ids::Name) -> String {
     name.to_string()
+}
+
+#[test]
+fn sections_3_1_and_3_2_an_error_and_a_justified_complaint_are_proposed_on_a_superiors_word_alone() {
+    let mut department = department();
+    let order = department.open_order("S01", "A1", Some("一部"), "2027-01-20", &[("机柜", None)]);
+    department.step("S01", order, did("handed-in"));
+    let complaint = department.open("G01", "complaint", "T1", Opening::default());
+    department.step("G01", complaint, did("recorded"));
+    department.step("G01", complaint, did("investigated").value("cause", "service"));
+    department.online();
+    let error = || did("processing-error").value("error", "尺寸录错");
+    assert_eq!(department.refused_step("G01", order, error()), RefusalCode::RoleMissing);
+    assert_eq!(department.refused_step("G01", complaint, did("justified")), RefusalCode::RoleMissing);
+    assert!(department.found(complaint, "justified-complaint").is_empty(), "未经查实");
+    department.step("U01", order, error());
+    department.step("U01", complaint, did("justified"));
+    department.all_agree();
+    for (doc, rule, amount, clause) in [
+        (order, "processing-error", None, "S3 三.1"),
+        (complaint, "justified-complaint", Some("50.00 CNY"), "S3 三.2"),
+    ] {
+        let found = department.finding(doc, rule);
+        assert_eq!(
+            (found.verdict, found.amount.map(|a| a.to_string()).as_deref()),
+            (Breach, amount),
+            "{rule}"
+        );
+        assert!(found.clause.starts_with(clause) && found.about.contains(&name("merchandiser")), "{rule}");
+    }
+    let rows = department.world.sites["H01"].device.rows(sync_core::ids::DocKind::Conduct).unwrap();
+    assert!(rows.is_empty(), "nobody is punished by a finding");
+}
+
+#[test]
+fn section_3_each_penalty_has_the_grades_of_its_paragraph_and_no_other_is_proposed() {
+    let mut department = department();
+    let of = |department: &Company, clause: &str| -> Vec<String> {
+        let grades = department.policy.penalties.iter().filter(|grade| grade.clause.contains(clause));
+        grades.map(|grade| grade.id.to_string()).collect()
+    };
+    assert_eq!(of(&department, "三.1"), ["verbal-warning", "written-warning", "demerit"], "警告至记过");
+    assert_eq!(of(&department, "三.2"), ["internal-training", "fine"], "经济处罚及内部培训");
+    assert_eq!(of(&department, "三.3"), ["fine", "demotion"], "罚款或降职");
+    let record =
+        department.open("U01", "conduct", "J1", Opening { about: Some("G01"), ..Opening::default() });
+    let graded = |grade| did("proposed").value("kind", grade).value("reason", "延误");
+    assert_eq!(department.refused_step("U01", record, graded("罚站")), RefusalCode::ValueInvalid);
+    department.step("U01", record, graded("demotion"));
+    department.all_agree();
+    assert!(!department.state(record).holds());
+}
+
+#[test]
+fn section_4_work_is_assessed_by_completion_satisfaction_without_complaints_and_teamwork() {
+    let department = department();
+    let of = |clause: &str| -> Vec<MeasureForm> {
+        let measures = department.policy.measures.values().filter(|m| m.clause.contains(clause));
+        let mut forms: Vec<_> = measures.map(|m| m.form).collect();
+        forms.sort();
+        forms
+    };
+    assert_eq!(of("S3 四.1"), [MeasureForm::CompletionRate]);
+    assert_eq!(of("S3 四.2"), [MeasureForm::Satisfaction, MeasureForm::Complaints]);
+    assert_eq!(of("S3 四.3"), [MeasureForm::Rated]);
+}
+
+#[test]
+fn section_5_3_an_appeal_that_nobody_decides_goes_to_management_after_ten_working_days() {
+    let mut department = department();
+    let record = notified(&mut department);
+    department.step("H01", record, did("published"));
+    department.online();
+    // Before the day begins: the hours run from nine.
+    department.next_at("2026-11-30 08:30");
+    department.step("G01", record, did("appealed").value("reason", "有短信为证"));
+    department.online();
+    // Eighty working hours of eight a day: the second Friday.
+    department.at("2026-12-11 17:59");
+    assert_eq!(department.finding(record, "appeal-undecided").verdict, Due);
+    department.at("2026-12-11 18:01");
+    let found = department.finding(record, "appeal-undecided");
+    assert_eq!((found.verdict, found.escalate_to), (Breach, Some(name("management"))));
+    assert!(found.clause.starts_with("S3 五.3"), "{}", found.clause);
+    assert!(!department.state(record).holds(), "suspended all the while");
+    department.all_agree();
 }

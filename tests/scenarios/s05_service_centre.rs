@@ -2,7 +2,7 @@
 
 use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::ids::{DocId, DocKind};
-use sync_core::policy::judge::Verdict::Breach;
+use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
 
 fn centre() -> Company {
@@ -129,4 +129,34 @@ fn article_9_a_replacement_is_proved_signed_and_surveyed() {
     centre.step("K01", doc, did("surveyed").value("csat", "4"));
     centre.all_agree();
     assert!(centre.state(doc).is_closed(centre.policy.flows.get(&name("replacement"))));
+}
+
+#[test]
+fn articles_7_7_and_9_5_the_survey_is_owed_within_24_working_hours_of_the_acceptance() {
+    let mut centre = centre();
+    centre.at("2026-11-24 09:00");
+    let repair = on_site(&mut centre, "R1");
+    let replacement = asked(&mut centre, "replacement", "H1");
+    centre.step("K01", replacement, did("arranged"));
+    centre.assign("K01", replacement, &["E01"], "2026-11-24", "replaced");
+    centre.online();
+    centre.step("E01", repair, did("diagnosed").value("plan", "更换压缩机"));
+    centre.step("E01", repair, did("agreed").signed("何女士"));
+    centre.step("E01", repair, did("repaired"));
+    centre.step("E01", replacement, did("replaced"));
+    centre.next_at("2026-11-24 10:00");
+    for doc in [repair, replacement] {
+        centre.step("E01", doc, did("accepted").signed("何女士"));
+    }
+    // Seven hours are left of Tuesday, eight are Wednesday's and Thursday's, one is Friday's.
+    centre.online();
+    centre.at("2026-11-27 09:59");
+    assert!([repair, replacement].iter().all(|doc| centre.finding(*doc, "not-surveyed").verdict == Due));
+    centre.at("2026-11-27 10:01");
+    for doc in [repair, replacement] {
+        let found = centre.finding(doc, "not-surveyed");
+        assert_eq!((found.verdict, found.about), (Breach, vec![name("service-desk")]));
+        assert!(found.clause.starts_with("S5 第七条 7、第九条 5"), "{}", found.clause);
+    }
+    centre.all_agree();
 }

@@ -3,6 +3,7 @@
 use gendan_tests::scenario::{Company, Opening, POINTS, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
+use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
 
@@ -13,6 +14,7 @@ fn department() -> Company {
         ("G01", "merchandiser", None),
         ("P01", "planner", None),
         ("U01", "supervisor", None),
+        ("L01", "management", None),
     ]);
     department
 }
@@ -46,6 +48,8 @@ fn article_11_an_order_that_is_complete_without_its_progress_verified_is_found()
         department.all_agree();
         let found = department.found(order, "progress-not-verified");
         assert_eq!(found, if verified { vec![] } else { vec![(Breach, None)] });
+        let mut of = department.findings(order).into_iter().filter(|f| f.rule == *"progress-not-verified");
+        assert!(of.all(|f| f.clause == "S6 第十一条"));
     }
 }
 
@@ -97,4 +101,51 @@ fn article_15_summaries_are_written_and_shared() {
     department.all_agree();
     assert!(department.holds("U01", summary));
     assert!(department.state(summary).is_closed(department.policy.flows.get(&name("summary"))));
+}
+
+#[test]
+fn article_12_who_asks_is_answered_and_what_is_late_is_managements() {
+    let mut department = department();
+    department.at("2026-11-24 08:30");
+    let wish = Opening { urgency: Some("normal"), channel: Some("phone"), ..Opening::default() };
+    let [asked, waiting] = ["C1", "C2"].map(|number| department.open("G01", "consultation", number, wish));
+    assert_eq!(department.refused_step("G01", asked, did("answered")), RefusalCode::StepOrder);
+    for doc in [asked, waiting] {
+        department.step("G01", doc, did("recorded"));
+    }
+    department.step("G01", asked, did("answered"));
+    department.online();
+    // Three days of eight hours.
+    department.at("2026-11-26 17:59");
+    assert_eq!(department.found(waiting, "ticket-deadline"), [(Due, None)]);
+    department.at("2026-11-26 18:01");
+    assert_eq!(department.found(waiting, "ticket-deadline"), [(Breach, None)]);
+    assert_eq!(department.told("L01", waiting), [NoticeKind::Escalation]);
+    assert!(department.found(asked, "ticket-deadline").is_empty());
+    department.all_agree();
+}
+
+#[test]
+fn article_16_management_inspects_and_measures_for_improvement_end_it() {
+    let mut department = department();
+    let open = Command::OpenCase {
+        flow: name("inspection"),
+        number: "J1".into(),
+        store: None,
+        urgency: None,
+        order: None,
+        about: None,
+        channel: None,
+        fields: Default::default(),
+    };
+    assert_eq!(department.refused("U01", open), RefusalCode::RoleMissing);
+    let inspection = department.open("L01", "inspection", "J1", Opening::default());
+    let improved = did("improved").value("plan", "每周核对一次进度");
+    assert_eq!(department.refused_step("L01", inspection, improved.clone()), RefusalCode::StepOrder);
+    assert_eq!(department.refused_step("L01", inspection, did("inspected")), RefusalCode::ValueMissing);
+    department.step("L01", inspection, did("inspected").value("result", "三单未核实进度"));
+    department.online();
+    department.step("U01", inspection, improved);
+    department.all_agree();
+    assert!(department.state(inspection).is_closed(department.policy.flows.get(&name("inspection"))));
 }

@@ -4,6 +4,7 @@ use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
 use sync_core::policy::judge::Verdict::{Breach, Due};
+use sync_core::policy::model::MeasureForm;
 use sync_core::refusal::RefusalCode;
 
 fn company() -> Company {
@@ -14,6 +15,7 @@ fn company() -> Company {
         ("D01", "sales-director", None),
         ("G01", "merchandiser", None),
         ("L01", "management", None),
+        ("K01", "service-desk", None),
     ]);
     company
 }
@@ -89,8 +91,11 @@ fn section_1_6_sales_are_reported_every_week_with_amount_feedback_and_market() {
         company.open("S01", "weekly-report", "W1", Opening { store: Some("一部"), ..Opening::default() });
     company.online();
     assert_eq!(company.found(report, "weekly-report-due")[0].0, Due);
+    company.at("2026-12-01 23:59");
+    assert_eq!(company.found(report, "weekly-report-due")[0].0, Due);
     company.at("2026-12-02 00:00");
-    assert_eq!(company.found(report, "weekly-report-due")[0].0, Breach);
+    let late = company.finding(report, "weekly-report-due");
+    assert_eq!((late.verdict, late.clause.starts_with("S9 1.6 (1)")), (Breach, true));
     company.sync(&["S01"]);
     let short = did("reported").value("amount", "86000").value("feedback", "嫌交期长");
     assert_eq!(company.refused_step("S01", report, short), RefusalCode::ValueMissing, "the market too");
@@ -110,4 +115,56 @@ fn section_2_2_a_customers_file_is_on_no_device_of_another_store() {
     company.all_agree();
     let file = company.doc(sync_core::ids::DocKind::Customer, "K1");
     assert!(company.holds("S01", file) && company.holds("G01", file) && !company.holds("S02", file));
+}
+
+#[test]
+fn section_2_2_by_hotline_or_chat_every_problem_and_its_solution_come_into_the_customers_file() {
+    let mut company = company();
+    let fields = [("name", "何女士"), ("phone", "13800000000")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let store = Some(company.store("一部"));
+    company.perform("S01", Command::OpenCustomer { number: "K1".into(), store, fields: fields.into() });
+    company.online();
+    let file = company.doc(sync_core::ids::DocKind::Customer, "K1").to_string();
+    let fields = &[("customer", "何女士"), ("customer_file", file.as_str())];
+    let mut solved = Vec::new();
+    for (number, channel, solution) in [("T1", "hotline", "更换铰链"), ("T2", "chat", "远程指导")] {
+        let wish = Opening { store: Some("一部"), channel: Some(channel), fields, ..Opening::default() };
+        let ticket = company.open("K01", "service", number, wish);
+        company.online();
+        let line = [
+            ("K01", did("recorded")),
+            ("K01", did("diagnosed").value("cause", "quality")),
+            ("K01", did("solved").value("solution", solution)),
+            ("K01", did("answered")),
+            ("K01", did("surveyed").value("csat", "5")),
+        ];
+        company.in_order(ticket, &line);
+        solved.push((ticket, channel, solution));
+    }
+    company.all_agree();
+    // Who sold it has the whole history at hand, offline; another store has none of it.
+    for (ticket, channel, solution) in solved {
+        let (found, state) = company.world.sites["S01"].device.state(ticket).unwrap();
+        let fields = state.content(&found, sync_core::domain::fields::Map::Fields);
+        assert_eq!(fields["customer_file"].to_string(), file);
+        assert_eq!(state.opened.as_ref().unwrap().what.channel.as_deref(), Some(channel));
+        assert_eq!(state.last("solved").unwrap().what.values[&name("solution")], solution);
+        assert!(!company.holds("S02", ticket));
+    }
+}
+
+#[test]
+fn section_1_4_sales_are_assessed_by_amount_service_and_contracts_and_what_is_lost_says_why() {
+    let mut company = company();
+    let measures = company.policy.measures.values().filter(|m| m.clause.contains("S9 1.4 (1)"));
+    let mut forms: Vec<MeasureForm> = measures.map(|m| m.form).collect();
+    forms.sort();
+    assert_eq!(forms, [MeasureForm::Satisfaction, MeasureForm::SalesAmount, MeasureForm::ContractRate]);
+    let chance = opportunity(&mut company);
+    company.step("S01", chance, did("needs").value("needs", "全屋定制"));
+    assert_eq!(company.refused_step("S01", chance, did("lost")), RefusalCode::ValueMissing);
+    company.step("S01", chance, did("lost").value("reason", "价格"));
+    assert_eq!(company.refused_step("S01", chance, did("presented")), RefusalCode::Closed);
+    company.all_agree();
+    assert!(company.holds("D01", chance) && !company.holds("S02", chance));
 }

@@ -1,12 +1,12 @@
 //! S10 染厂跟单规章制度: plan, task sheets, production, figures, inspection, delivery; plan and sheets are changed by
 //! who may, and complaints are never settled privately.
 
-use gendan_tests::scenario::{Company, Opening, did};
+use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
 use sync_core::fact::kinds::Outcome;
 use sync_core::ids::DocId;
 use sync_core::notice::NoticeKind;
-use sync_core::policy::judge::Verdict::Breach;
+use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
 
 fn mill() -> Company {
@@ -115,7 +115,10 @@ fn section_5_4_a_complaint_is_reported_and_never_settled_privately() {
     assert_eq!(mill.refused_step("G01", help, did("answered")), RefusalCode::StepOrder);
     assert_eq!(mill.refused_step("G01", help, did("approved").value("plan", "赔")), RefusalCode::RoleMissing);
     mill.online();
-    mill.at("2026-11-24 15:00");
+    // Four working hours, without the noon hour.
+    mill.at("2026-11-24 13:59");
+    assert_eq!(mill.finding(help, "complaint-not-reported").verdict, Due);
+    mill.at("2026-11-24 14:01");
     let late = mill.finding(help, "complaint-not-reported");
     assert_eq!((late.verdict, late.clause.starts_with("S10 五.4")), (Breach, true));
     assert!(mill.told("L01", help).contains(&NoticeKind::Escalation));
@@ -135,11 +138,41 @@ fn section_3_3_problems_in_production_are_reported_upward() {
     let order = placed(&mut mill);
     mill.perform("G01", Command::Report(order, "染缸漏水".into(), vec![]));
     mill.online();
-    mill.at("2026-11-24 17:00");
-    assert_eq!(mill.finding(order, "problem-not-reported").verdict, Breach);
+    mill.at("2026-11-24 13:59");
+    assert_eq!(mill.finding(order, "problem-not-reported").verdict, Due);
+    mill.at("2026-11-24 14:02");
+    let found = mill.finding(order, "problem-not-reported");
+    assert_eq!((found.verdict, found.clause.starts_with("S10 三.3")), (Breach, true));
     mill.sync(&["G01"]);
-    let upward = Command::Escalate(order, gendan_tests::scenario::name("management"), "需停缸两天".into());
+    let upward = Command::Escalate(order, name("management"), "需停缸两天".into());
     mill.perform("G01", upward);
     mill.all_agree();
     assert!(mill.told("L01", order).contains(&NoticeKind::Escalation));
+}
+
+#[test]
+fn section_4_4_cloth_that_is_produced_without_its_progress_followed_is_found() {
+    let mut mill = mill();
+    let order = placed(&mut mill);
+    mill.assign("P01", order, &["R01"], "2026-12-03", "in-production");
+    mill.online();
+    mill.step("R01", order, did("in-production"));
+    mill.step("R01", order, did("produced").value("output", "1200米"));
+    mill.all_agree();
+    let found = mill.finding(order, "progress-not-followed");
+    assert_eq!((found.verdict, found.clause.as_str()), (Breach, "S10 四.4"));
+}
+
+#[test]
+fn sections_2_2_and_3_6_production_is_counted_and_its_figures_go_to_production() {
+    let mut mill = mill();
+    let figures = mill.open("G01", "statistics", "T1", Opening::default());
+    assert_eq!(mill.refused_step("G01", figures, did("told")), RefusalCode::StepOrder);
+    let counted = did("counted").value("output", "11月 36缸");
+    assert_eq!(mill.refused_step("G01", figures, counted.clone()), RefusalCode::ValueMissing, "分析");
+    mill.step("G01", figures, counted.value("analysis", "回修率2%"));
+    mill.step("G01", figures, did("told"));
+    mill.all_agree();
+    assert!(mill.holds("P01", figures) && !mill.holds("R01", figures));
+    assert!(mill.state(figures).is_closed(mill.policy.flows.get(&name("statistics"))));
 }

@@ -48,8 +48,11 @@ fn section_4_a_request_is_classified_performed_followed_up_and_reported_back() {
     );
     // Who served asks the customer within 16 working hours, two days.
     assert_eq!(company.found(doc, "not-followed-up")[0].0, Due);
-    company.at("2026-11-25 18:01");
-    assert_eq!(company.found(doc, "not-followed-up")[0].0, Breach);
+    company.at("2026-11-24 17:59");
+    assert_eq!(company.found(doc, "not-followed-up")[0].0, Due);
+    company.at("2026-11-24 18:01");
+    let late = company.finding(doc, "not-followed-up");
+    assert_eq!((late.verdict, late.clause.starts_with("S11 四.4")), (Breach, true));
     assert!(company.told("U01", doc).contains(&NoticeKind::Escalation));
     company.step("K01", doc, did("followed-up").value("csat", "5"));
     company.step("K01", doc, did("reported-back").value("summary", "温控器批次不良"));
@@ -141,4 +144,21 @@ fn section_8_the_policy_is_due_for_review_every_year() {
     let due = sync_core::policy::review::review_due_ms(&company.policy, in_force);
     assert_eq!(due, company.moment("2027-11-23 00:00"));
     assert!(company.policy.flows.contains_key(&name("problem-list")), "complaints are analysed for it");
+}
+
+#[test]
+fn section_7_every_complaint_is_investigated_to_a_cause_that_figures_can_count() {
+    let mut company = company();
+    let doc = company.open("K01", "complaint", "T1", Opening::default());
+    company.step("K01", doc, did("recorded"));
+    let cause = |cause| did("investigated").value("cause", cause);
+    assert_eq!(company.refused_step("K01", doc, did("investigated")), RefusalCode::ValueMissing);
+    assert_eq!(company.refused_step("K01", doc, cause("说不清")), RefusalCode::ValueInvalid);
+    company.step("K01", doc, cause("wear"));
+    assert_eq!(company.refused_step("K01", doc, did("answered")), RefusalCode::StepOrder, "积极解决在先");
+    company.step("K01", doc, did("proposed").value("plan", "换密封条"));
+    company.step("K01", doc, did("solved"));
+    company.step("K01", doc, did("answered"));
+    company.all_agree();
+    assert_eq!(company.state(doc).last("investigated").unwrap().what.values[&name("cause")], "wear");
 }
