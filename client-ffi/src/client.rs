@@ -394,6 +394,25 @@ impl FieldClient {
     ) -> Result<Done, FieldError> {
         self.perform(Command::CountIn(self.doc(&stock)?, sku, quantity, note))
     }
+    /// Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+    /// penalty or reward, where the rule names none.
+    pub fn propose_found(
+        &self,
+        record: String,
+        rule: String,
+        kind: Option<String>,
+    ) -> Result<Done, FieldError> {
+        let kind = kind.map(|kind| kind.parse()).transpose()?;
+        self.perform(Command::ProposeFound(self.doc(&record)?, rule.parse()?, kind))
+    }
+    /// Lets intake rest on a day to come, such as `2026-12-18`.
+    pub fn suspend_intake(&self, day: String, reason: String) -> Result<Done, FieldError> {
+        self.perform(Command::SuspendIntake(day, reason))
+    }
+    /// Lets intake not rest that day after all.
+    pub fn resume_intake(&self, day: String, reason: String) -> Result<Done, FieldError> {
+        self.perform(Command::ResumeIntake(day, reason))
+    }
     /// Notes that notices were read, by their ids.
     pub fn mark_read(&self, notices: Vec<String>) -> Result<Done, FieldError> {
         let missing = |id: &String| Refusal::new(RefusalCode::NotFound).with("what", id);

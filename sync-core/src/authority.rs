@@ -6,26 +6,21 @@
 //! refusal in words, with the roles that could do it. It reads no clock: `at_ms` is the fact's best
 //! time, `received_ms` the relay's (on a device: now).
 
-use std::collections::BTreeSet;
+mod company;
+mod step;
 
 use chrono::NaiveDate;
 
-use crate::directory::{Directory, Proposal, ProposalState, RoleSpan, Rules};
+use crate::directory::{RoleSpan, Rules};
 use crate::document::history::History;
 use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Map, Value};
 use crate::fact::Fact;
-use crate::fact::keys::{Certificate, PublicKey};
-use crate::fact::kinds::{
-    Evidence, Outcome, Paused, Payload, PolicyProposed, PolicyPublished, Step, StockMoved,
-};
+use crate::fact::kinds::{Evidence, Paused, Payload, StockMoved};
 use crate::fold::State;
-use crate::ids::{BlobHash, ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
+use crate::ids::{ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
-use crate::policy::calendar::WorkCalendar;
-use crate::policy::model::{
-    CONCERNED, Flow, Point, Policy, Power, Role, Scope, Step as StepRule, Subject, Until,
-};
+use crate::policy::model::{CONCERNED, Flow, Policy, Power, Role, Scope, Step as StepRule, Subject};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
 
@@ -420,207 +415,11 @@ impl<'a> Act<'a> {
         if self.flow()?.step(purpose.as_str()).is_none() {
             return Err(no(RefusalCode::StepUnknown).with("action", purpose));
         }
-        if on.parse::<chrono::NaiveDate>().is_err() {
-            return Err(no(RefusalCode::ValueInvalid)
-                .with("field", "on")
-                .with("reason", "a day is written 2026-11-22"));
-        }
+        day(on, "on")?;
         match people.iter().find(|p| !self.rules.directory.people.contains_key(p)) {
             Some(person) => Err(no(RefusalCode::NotFound).with("what", person)),
             None => Ok(()),
         }
-    }
-
-    fn step(&self, p: &Step) -> Verdict {
-        let rule = self.flow()?.step(p.step.as_str());
-        let rule = rule.ok_or_else(|| no(RefusalCode::StepUnknown).with("action", &p.step))?;
-        self.step_possible(rule)?;
-        if p.outcome == Outcome::Done || p.outcome == Outcome::Partial {
-            self.complete(rule, p)?;
-        }
-        match &p.seal {
-            Some(heads) => self.seals(heads),
-            None if rule.seal || (rule.signature && p.signature.is_some()) => Err(no(RefusalCode::SealStale)),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether the person could record this step now, what it needs aside.
-    pub fn step_possible(&self, rule: &StepRule) -> Verdict {
-        let title = rule.title.pair();
-        self.one_of(&rule.by, title)?;
-        self.open()?;
-        if !rule.repeat && self.state.done(rule.id.as_str()) {
-            return Err(no(RefusalCode::StepRepeated).with_words("action", title));
-        }
-        let flow = self.flow()?;
-        for before in &rule.after {
-            if !self.state.did(before.as_str()) {
-                let missing =
-                    flow.step(before.as_str()).map_or((before.as_str(), before.as_str()), |s| s.title.pair());
-                let refusal = no(RefusalCode::StepOrder).with_words("action", title);
-                return Err(refusal.with_words("missing", missing));
-            }
-        }
-        if rule.paid && self.state.cleared.is_none() {
-            return Err(no(RefusalCode::NotPaid).with_words("action", title));
-        }
-        // A step may only follow another for so many working days, or only after them.
-        let refused = |code, last| Err(no(code).with_words("action", title).with("until", last));
-        match (self.days_over(rule.until.as_ref())?, self.days_over(rule.once_over.as_ref())?) {
-            (Some((last, true)), _) => refused(RefusalCode::TooLate, last),
-            (_, Some((last, false))) => refused(RefusalCode::TooEarly, last),
-            _ => Ok(()),
-        }
-    }
-
-    /// The last of so many working days after a step, and whether it is over; none before the step.
-    fn days_over(&self, days: Option<&Until>) -> Result<Option<(NaiveDate, bool)>, Refusal> {
-        let started = days.and_then(|days| Some((days, self.state.last(days.after.as_str())?)));
-        let Some((days, started)) = started else { return Ok(None) };
-        let calendar = WorkCalendar::of(self.policy()?);
-        let day = calendar.local_date(started.said.at.best().0);
-        let last = calendar.add_working_days(day, days.working_days);
-        Ok(Some((last, calendar.local_date(self.at_ms) > last)))
-    }
-
-    /// Whether a step record has the evidence, documents, values, answers and signature that the policy asks
-    /// for.
-    fn complete(&self, rule: &StepRule, p: &Step) -> Verdict {
-        let title = rule.title.pair();
-        let policy = self.policy()?;
-        let lacks = |words: Pair<'_>| {
-            let refusal = no(RefusalCode::EvidenceMissing).with_words("action", title);
-            Err(refusal.with_words("evidence", words))
-        };
-        let there = || p.evidence.iter().filter(|e| e.is_substantial());
-        let kinds: BTreeSet<_> = there().map(|e| e.kind).collect();
-        if let Some(missing) = rule.evidence.iter().find(|kind| !kinds.contains(kind)) {
-            return lacks(evidence_word(*missing));
-        }
-        let documents: BTreeSet<_> = there().filter_map(|e| e.document.as_ref()).collect();
-        if let Some(missing) = rule.documents.iter().find(|name| !documents.contains(name)) {
-            return lacks(
-                policy.documents.get(missing).map_or((missing.as_str(), missing.as_str()), Point::pair),
-            );
-        }
-        let empty = |field: &&Name| p.values.get(*field).is_none_or(|v| v.trim().is_empty());
-        if let Some(field) = rule.values.iter().find(empty) {
-            return Err(no(RefusalCode::ValueMissing).with_words("action", title).with("field", field));
-        }
-        if let Some(field) = policy.unnamed(self.flow()?.subject, &p.values) {
-            let refusal = no(RefusalCode::ValueInvalid).with_words("field", field);
-            return Err(refusal.with_words("reason", ("制度里没有这一项", "the policy names no such entry")));
-        }
-        let fails = |check: &&Name| p.values.get(*check).is_none_or(|answer| answer != StepRule::OK);
-        if let Some(check) = rule.checks.iter().find(fails) {
-            let words = policy.checks.get(check).map_or((check.as_str(), check.as_str()), Point::pair);
-            return Err(no(RefusalCode::CheckFailed).with_words("action", title).with_words("check", words));
-        }
-        if rule.signature && !p.signature.as_ref().is_some_and(crate::fact::kinds::Signature::is_drawn) {
-            return Err(no(RefusalCode::SignatureMissing).with_words("action", title));
-        }
-        Ok(())
-    }
-
-    fn directory(&self, payload: &Payload) -> Verdict {
-        let directory = self.rules.directory;
-        if let Payload::Founded(p) = payload {
-            let key = PublicKey(*p.key);
-            let certificate = Certificate::verify(&p.certificate, &key);
-            let holds = certificate.is_ok_and(|c| c.person == self.person);
-            return match (directory.key, holds) {
-                (None, true) => Ok(()),
-                (None, false) => {
-                    Err(no(RefusalCode::SignatureInvalid).with("reason", "the company's certificate"))
-                }
-                (Some(_), _) => Err(no(RefusalCode::AlreadyExists).with("what", &directory.name)),
-            };
-        }
-        match payload {
-            Payload::PolicyPublished(p) => self.published(p),
-            Payload::PolicyProposed(p) => self.policy_proposed(p),
-            Payload::PolicyDeclined(p) => {
-                let action = ("驳回制度", "decline a policy");
-                self.power(Power::Policy, action)?;
-                given(&p.reason, "reason", action)?;
-                not_long(&p.reason)?;
-                self.proposal_waits(p.hash)
-            }
-            Payload::DeviceEnrolled(p) => {
-                let key = directory.key.ok_or_else(|| no(RefusalCode::DirectoryMissing))?;
-                let certificate = Certificate::verify(&p.certificate, &key)
-                    .map_err(|e| no(RefusalCode::SignatureInvalid).with("reason", e))?;
-                if !directory.people.contains_key(&certificate.person) {
-                    return Err(no(RefusalCode::NotFound).with("what", certificate.person));
-                }
-                self.power(Power::People, ("登记设备", "enrol a device"))
-            }
-            Payload::RoleGranted(p) => {
-                if !self.policy()?.roles.contains_key(&p.role) {
-                    return Err(no(RefusalCode::NotFound).with("what", &p.role));
-                }
-                self.power(Power::People, ("授予岗位", "grant a role"))
-            }
-            Payload::PersonAdded(_)
-            | Payload::RoleEnded(_)
-            | Payload::StoreAdded(_)
-            | Payload::DeviceRevoked(_) => self.power(Power::People, ("更改人员", "change people")),
-            _ => Err(no(RefusalCode::NewerApp)),
-        }
-    }
-
-    /// Management publishes, the founder the first one (S1 第二十二条). It judges nothing that was done
-    /// before it was published: its day does not lie back when it arrives.
-    fn published(&self, p: &PolicyPublished) -> Verdict {
-        let directory = self.rules.directory;
-        if directory.policies.last().is_some_and(|last| p.version <= last.version) {
-            return Err(no(RefusalCode::PolicyInvalid).with("reason", "the version is not higher"));
-        }
-        if directory.policies.is_empty() && directory.founder == Some(self.person) {
-            return Ok(());
-        }
-        self.power(Power::Policy, ("发布制度", "publish a policy"))?;
-        if p.effective_ms < self.received_ms.saturating_sub(limits::POLICY_LATE_MS_MAX) {
-            let effective =
-                crate::time::utc(p.effective_ms).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-            return Err(no(RefusalCode::PolicyRetroactive).with("effective", effective));
-        }
-        if p.effective_ms > self.received_ms.saturating_add(limits::POLICY_AHEAD_MS_MAX) {
-            return Err(no(RefusalCode::PolicyInvalid).with("reason", "its day is more than ten years ahead"));
-        }
-        p.proposal.map_or(Ok(()), |hash| self.proposal_waits(hash))
-    }
-
-    /// Whoever sees all of the company's work may propose how it is done.
-    fn policy_proposed(&self, p: &PolicyProposed) -> Verdict {
-        self.role(|role| role.scope == Scope::All, ("提议制度", "propose a policy"))?;
-        not_long(p.note.as_deref().unwrap_or_default())?;
-        let known = Directory::policies_of(self.doc);
-        if known.waiting(p.hash).is_some() {
-            return Err(no(RefusalCode::AlreadyExists).with("what", &p.name));
-        }
-        let waiting = |p: &&Proposal| p.state == ProposalState::Waiting;
-        if known.proposals.iter().filter(waiting).count() >= limits::POLICY_PROPOSALS_MAX {
-            let refusal =
-                no(RefusalCode::TooLarge).with_words("what", ("待批制度的数量", "the number of proposals"));
-            return Err(refusal.with("limit", limits::POLICY_PROPOSALS_MAX));
-        }
-        Ok(())
-    }
-
-    /// Whether the author had a proposal of this hash before them that nobody has decided about.
-    fn proposal_waits(&self, hash: BlobHash) -> Verdict {
-        let known = Directory::policies_of(self.doc);
-        if known.waiting(hash).is_some() {
-            return Ok(());
-        }
-        let decided = known.proposals.iter().any(|p| p.hash == hash);
-        Err(if decided {
-            no(RefusalCode::NothingProposed)
-        } else {
-            no(RefusalCode::NotFound).with("what", hash)
-        })
     }
 }
 
@@ -632,12 +431,12 @@ fn given(text: &str, field: &str, action: Pair<'_>) -> Verdict {
     Ok(())
 }
 
-fn not_long(text: &str) -> Verdict {
-    if text.chars().count() <= limits::TEXT_CHARS_MAX {
-        return Ok(());
-    }
-    let refusal = no(RefusalCode::TooLarge).with_words("what", ("文字", "the text"));
-    Err(refusal.with("limit", limits::TEXT_CHARS_MAX))
+/// A day as people write it.
+fn day(text: &str, field: &str) -> Result<NaiveDate, Refusal> {
+    text.parse().map_err(|_| {
+        let refusal = no(RefusalCode::ValueInvalid).with("field", field);
+        refusal.with_words("reason", ("日期写作2026-11-22", "a day is written 2026-11-22"))
+    })
 }
 
 const CONDUCT: Pair<'static> = ("查看奖惩记录", "see a conduct record");
@@ -650,16 +449,6 @@ pub const fn kind_of(subject: Subject) -> DocKind {
         Subject::Ticket => DocKind::Ticket,
         Subject::Matter => DocKind::Matter,
         Subject::Conduct => DocKind::Conduct,
-    }
-}
-
-fn evidence_word(kind: crate::policy::model::EvidenceKind) -> Pair<'static> {
-    use crate::policy::model::EvidenceKind;
-    match kind {
-        EvidenceKind::TextMessage => ("短信", "a text message"),
-        EvidenceKind::Photo => ("照片", "a photo"),
-        EvidenceKind::Signature => ("签名", "a signature"),
-        EvidenceKind::File => ("文件", "a file"),
     }
 }
 

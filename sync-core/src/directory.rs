@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use crate::document::Document;
 use crate::fact::Fact;
 use crate::fact::keys::{Certificate, PublicKey};
@@ -71,6 +73,15 @@ pub struct PolicyRef {
     pub effective_ms: UnixMs,
 }
 
+/// A day on which intake rests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspended {
+    /// Why.
+    pub reason: String,
+    /// When it was said, as far as the author's device knew.
+    pub at_ms: UnixMs,
+}
+
 /// A policy that was proposed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
@@ -126,6 +137,8 @@ pub struct Directory {
     pub devices: BTreeMap<DeviceId, Device>,
     /// Policies, oldest first.
     pub policies: Vec<PolicyRef>,
+    /// Days on which intake rests.
+    pub suspended: BTreeMap<NaiveDate, Suspended>,
     /// Proposed policies, oldest first; of those with one hash at most the last waits.
     pub proposals: Vec<Proposal>,
 }
@@ -140,12 +153,12 @@ impl Directory {
         directory
     }
 
-    /// Folds the policies and proposals of a directory document, and nothing else of it: as somebody
-    /// had them there, without verifying every device again.
-    pub fn policies_of(doc: &Document) -> Self {
+    /// Folds the policies, proposals and days of rest of a directory document, and nothing else of it: as
+    /// somebody had them there, without verifying every device again.
+    pub fn regulations_of(doc: &Document) -> Self {
         let mut directory = Self::default();
         for entry in doc.log() {
-            directory.policy(&entry.fact);
+            directory.regulation(&entry.fact);
         }
         directory
     }
@@ -195,12 +208,19 @@ impl Directory {
                     device.revoked.get_or_insert_with(|| p.reason.clone());
                 }
             }
-            _ => self.policy(fact),
+            _ => self.regulation(fact),
         }
     }
 
-    fn policy(&mut self, fact: &Fact) {
+    fn regulation(&mut self, fact: &Fact) {
         match &fact.payload {
+            Payload::IntakeSuspended(p) => {
+                let said = Suspended { reason: p.reason.clone(), at_ms: fact.stamp.best().0 };
+                if let Ok(day) = p.day.parse() {
+                    self.suspended.entry(day).or_insert(said);
+                }
+            }
+            Payload::IntakeResumed(p) => self.suspended.retain(|day, _| p.day.parse() != Ok(*day)),
             Payload::PolicyPublished(p) => {
                 let newest = self.policies.last().map_or(0, |last| last.version);
                 if p.version <= newest {

@@ -64,7 +64,11 @@ fn event(entry: &Entry, all_items: u32) -> Option<Event> {
         _ => None,
     }?;
     let items = if items == 0 { all_items } else { u32::try_from(items).unwrap_or(u32::MAX) };
-    Some(Event { fact: fact.id, step, at: fact.stamp, by: fact.author, items })
+    let resolves = match &fact.payload {
+        Payload::Resolved(p) => Some(p.exception),
+        _ => None,
+    };
+    Some(Event { fact: fact.id, step, at: fact.stamp, by: fact.author, items, resolves })
 }
 
 /// What is judged about a document, with the policy that judges it: the one in force when it was opened.

@@ -60,6 +60,8 @@ pub const HEADS_MAX: usize = 64;
 pub const NAME_CHARS_MAX: usize = 40;
 /// Changes that stand beside a snapshot before the store compacts them into it.
 pub const LOOSE_CHANGES_MAX: usize = 32;
+/// Months ahead for which intake may be suspended.
+pub const SUSPENSION_MONTHS_MAX: u32 = 12;
 /// Bytes of one frame as CBOR that a sender allows itself. What is left of [`FRAME_BYTES_MAX`] is room
 /// for what deflate adds to content that does not compress.
 pub const FRAME_BYTES_SENT_MAX: usize = FRAME_BYTES_MAX - 64 * 1024;

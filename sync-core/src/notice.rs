@@ -4,17 +4,18 @@
 //! follow from the document: nobody sends them, so they are the same on every device of a person, offline
 //! and at the relay, and cannot be lost. A notice has an id that stays as long as what it tells of; which
 //! were read stands in the person's inbox document, which merges like any other. The company as a whole has
-//! notices too ([`reviews`]): they follow from the directory and its policies.
+//! notices too ([`company`]): they follow from the directory and its policies.
 //!
 //! Deliberately not here: telling anybody outside (the relay does), and any judgement of its own.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use chrono::NaiveDate;
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
-use crate::directory::Rules;
+use crate::directory::{Directory, Rules, Suspended};
 use crate::document::Document;
 use crate::document::history::Entry;
 use crate::fact::kinds::Payload;
@@ -214,37 +215,78 @@ impl<'a> Outlook<'a> {
     }
 }
 
-/// What there is to hear about the company's policies at a moment: that the one in force is due for review
-/// within a day, or has come due (S1 第二十二条, S4 第七条, S11 八, S12 第十四条).
-pub fn reviews(rules: &Rules<'_>, now_ms: UnixMs) -> Vec<Notice> {
+/// What there is to hear about the company at a moment: that its policy is due for review, and on which days
+/// intake rests.
+pub fn company(rules: &Rules<'_>, now_ms: UnixMs) -> Vec<Notice> {
     let (Some(company), Some((version, policy))) = (rules.directory.company, rules.at(now_ms)) else {
         return Vec::new();
     };
-    let effective = rules.directory.policies.iter().find(|p| p.version == version);
-    let due_ms = effective.map_or(UnixMs::MAX, |p| review_due_ms(policy, p.effective_ms));
-    if due_ms.saturating_sub(AHEAD_MS) > now_ms {
-        return Vec::new();
-    }
-    let (late, doc) = (due_ms <= now_ms, DocId::directory(company));
+    let doc = DocId::directory(company);
+    let mut told = suspensions(doc, policy, rules.directory, now_ms);
+    told.extend(review(doc, version, policy, rules.directory, now_ms));
+    told
+}
+
+/// That the policy in force is due for review within a day, or has come due (S1 第二十二条, S4 第七条, S11 八,
+/// S12 第十四条).
+fn review(
+    doc: DocId,
+    version: u32,
+    policy: &Policy,
+    directory: &Directory,
+    now_ms: UnixMs,
+) -> Option<Notice> {
+    let effective = directory.policies.iter().find(|p| p.version == version)?;
+    let due_ms = review_due_ms(policy, effective.effective_ms);
+    let ahead_ms = due_ms.saturating_sub(AHEAD_MS);
     let (zh, en) = policy.title.pair();
-    let words = if late {
-        (format!("制度「{zh}」已到评审日期"), format!("the policy \"{en}\" is due for review"))
+    let (late, words) = if due_ms <= now_ms {
+        (true, (format!("制度「{zh}」已到评审日期"), format!("the policy \"{en}\" is due for review")))
     } else {
-        (format!("制度「{zh}」明日到评审日期"), format!("the policy \"{en}\" is due for review within a day"))
+        let en = format!("the policy \"{en}\" is due for review within a day");
+        (false, (format!("制度「{zh}」明日到评审日期"), en))
     };
     let what: [&dyn Display; 3] = [&version, &due_ms, &late];
-    vec![Notice {
+    (ahead_ms <= now_ms).then(|| Notice {
         id: id_of(NoticeKind::Reminder, doc, &what),
         kind: NoticeKind::Reminder,
         to: To::Power(Power::Policy),
         doc,
         number: policy.name.to_string(),
         store: None,
-        at_ms: if late { due_ms } else { due_ms.saturating_sub(AHEAD_MS) },
+        at_ms: if late { due_ms } else { ahead_ms },
         due_ms: Some(due_ms),
         plain: words.clone(),
         words,
-    }]
+    })
+}
+
+/// The days to come, and today, on which intake rests, to the roles that the policy tells (S21 注意事项 1).
+fn suspensions(doc: DocId, policy: &Policy, directory: &Directory, now_ms: UnixMs) -> Vec<Notice> {
+    let Some(rest) = &policy.suspension else { return Vec::new() };
+    let calendar = WorkCalendar::of(policy);
+    let today = calendar.local_date(now_ms);
+    let (zh, en) = rest.title.pair();
+    let notice = |(day, said): (&NaiveDate, &Suspended), role: &Name| {
+        let what: [&dyn Display; 3] = [day, &said.at_ms, role];
+        let plain = (format!("{day}:{zh}"), format!("{day}: {en}"));
+        Notice {
+            id: id_of(NoticeKind::Reminder, doc, &what),
+            kind: NoticeKind::Reminder,
+            to: To::Role(role.clone()),
+            doc,
+            number: day.to_string(),
+            store: None,
+            at_ms: said.at_ms,
+            due_ms: Some(calendar.day_start(*day)),
+            words: (format!("{}:{}", plain.0, said.reason), format!("{}: {}", plain.1, said.reason)),
+            plain,
+        }
+    };
+    let days = directory.suspended.range(today..);
+    days.flat_map(|day| rest.tells.iter().map(move |role| (day, role)))
+        .map(|(day, role)| notice(day, role))
+        .collect()
 }
 
 fn id_of(kind: NoticeKind, doc: DocId, what: &[&dyn Display]) -> [u8; 16] {

@@ -84,6 +84,7 @@ catalogue! {
     CheckFailed "check_failed" 34 "「{action}」之前「{check}」须合格;不合格请与客户协商或拒接。" "\"{action}\" needs \"{check}\" to be in order; agree on it with the customer, or refuse.";
     TooLate "too_late" 35 "「{action}」的期限已于{until}结束。" "The time for \"{action}\" ended on {until}.";
     TooEarly "too_early" 37 "「{action}」须待{until}之后。" "\"{action}\" must wait until {until} is over.";
+    IntakeSuspended "intake_suspended" 38 "{day}暂停接单下单,不能「{action}」;请改日再办。" "Intake rests on {day}: \"{action}\" must wait for another day.";
     StockShort "stock_short" 36 "备件{sku}库存只有{there},不够领用;请先盘点入库。" "There are only {there} of {sku} in stock; count parts in first.";
 }
 

@@ -201,6 +201,21 @@ fn section_3_3_late_delivery_is_graded_by_its_days_and_only_proposed() {
     }
     let rows = department.world.sites["H01"].device.rows(sync_core::ids::DocKind::Conduct).unwrap();
     assert!(rows.is_empty(), "a finding proposes; nobody is punished by it");
+    // A superior may propose it as it was found; it is in force no sooner than any other.
+    department.online();
+    let about = Opening { about: Some("G01"), order: Some(order), ..Opening::default() };
+    let record = department.open("U01", "conduct", "J1", about);
+    let found = |rule: &str, kind: Option<&str>| Command::ProposeFound(record, name(rule), kind.map(name));
+    assert_eq!(department.refused("U01", found("processing-error", None)), RefusalCode::NotFound);
+    assert_eq!(department.refused("U01", found("late-delivery", Some("exile"))), RefusalCode::ValueInvalid);
+    department.perform("U01", found("late-delivery", None));
+    department.all_agree();
+    let state = department.state(record);
+    let proposed = &state.last("proposed").unwrap().what;
+    assert_eq!(proposed.values[&name("kind")], "demotion");
+    assert!(proposed.values[&name("reason")].contains("S3 三.3"), "{:?}", proposed.values);
+    assert!(proposed.evidence[0].text.as_ref().unwrap().contains("迟8天"), "{:?}", proposed.evidence);
+    assert!(!state.holds() && !department.holds("G01", record));
 }
 
 fn name_of(name: &sync_core::ids::Name) -> String {

@@ -139,6 +139,12 @@ fn articles_4_and_9_service_is_counted_reported_upward_and_assessed() {
     department.step("K01", report, did("counted").value("figures", "受理42,解决40,满意度4.6"));
     department.step("K01", report, did("reported"));
     department.all_agree();
+    // The next is due 60 days after the opening.
+    assert_eq!(department.finding(report, "service-report-due").verdict, Due);
+    department.at("2027-01-23 00:00");
+    let late = department.finding(report, "service-report-due");
+    assert_eq!((late.verdict, late.clause.starts_with("S12 第九条")), (Breach, true));
+    department.sync(&["K01", "U01"]);
     let (_, seen) = department.world.sites["M02"].device.state(report).unwrap();
     assert_eq!(seen.last("counted").unwrap().what.values[&name("figures")], "受理42,解决40,满意度4.6");
     let of = |clause: &str| -> Vec<MeasureForm> {
@@ -179,21 +185,31 @@ fn article_12_rewards_and_penalties_are_proposed_reviewed_told_and_published() {
 }
 
 #[test]
-fn article_13_satisfaction_is_asked_at_intervals_and_after_each_complaint() {
+fn article_13_satisfaction_is_asked_every_ninety_days_and_service_improved_by_it() {
     let mut department = department();
     let round = department.open("K01", "survey-round", "R1", Opening::default());
     assert_eq!(department.refused_step("K01", round, did("asked")), RefusalCode::ValueMissing);
-    department.step("K01", round, did("asked").value("answers", "50份,平均4.4"));
+    let asked = || did("asked").value("answers", "50份,平均4.4");
+    department.step("K01", round, asked());
     department.online();
     let improved = did("analysed").value("improvement", "送货前一小时电话");
     assert_eq!(department.refused_step("K01", round, improved.clone()), RefusalCode::RoleMissing);
     assert_eq!(department.refused_step("U01", round, did("analysed")), RefusalCode::ValueMissing);
     department.step("U01", round, improved);
+    department.online();
+    // The first round was held at once; the second is due 180 days after the opening.
+    department.at("2027-05-22 23:59");
+    let due = department.finding(round, "survey-due");
+    assert_eq!((due.verdict, due.due_ms), (Due, Some(department.moment("2027-05-23 00:00") - 1)));
+    department.at("2027-05-23 00:00");
+    let late = department.finding(round, "survey-due");
+    assert_eq!((late.verdict, late.clause.starts_with("S12 第十三条")), (Breach, true));
+    department.sync(&["K01", "U01"]);
+    department.step("K01", round, asked());
+    assert_eq!(department.refused_step("K01", round, did("ended")), RefusalCode::RoleMissing);
+    department.step("U01", round, did("ended"));
     department.all_agree();
-    assert_eq!(
-        department.refused_step("K01", round, did("asked").value("answers", "再问")),
-        RefusalCode::Closed
-    );
+    assert_eq!(department.refused_step("K01", round, asked()), RefusalCode::Closed);
 }
 
 #[test]

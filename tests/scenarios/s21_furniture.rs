@@ -468,6 +468,46 @@ fn remarks_1_returns_are_confirmed_from_the_15th_to_the_20th_and_sales_are_told_
 }
 
 #[test]
+fn remarks_1_on_the_day_of_a_return_intake_and_placing_rest_and_sales_are_told_before() {
+    let mut shop = shop();
+    let early = scheduled(&mut shop, "A1", "2027-01-20", &["panel"]);
+    let late = shop.open_order("D02", "A2", Some("城西店"), "2027-01-20", &[("柜子", None)]);
+    shop.at("2026-12-10 09:00");
+    shop.online();
+    let rest = |day: &str| Command::SuspendIntake(day.into(), "集中退货".into());
+    assert_eq!(shop.refused("D01", rest("2026-12-18")), RefusalCode::RoleMissing);
+    for day in ["2026-12-14", "2026-12-21", "2028-01-18", "12月18日"] {
+        assert_eq!(shop.refused("G01", rest(day)), RefusalCode::ValueInvalid, "{day}");
+    }
+    shop.perform("G01", rest("2026-12-17"));
+    shop.perform("G01", rest("2026-12-18"));
+    // One device does not hear of it.
+    shop.sync(&["G01", "D01", "S01", "U01"]);
+    let directory = DocId::directory(shop.world.company());
+    for (who, told) in [("D01", 2), ("S01", 2), ("G01", 0), ("D02", 0)] {
+        assert_eq!(shop.told(who, directory), vec![NoticeKind::Reminder; told], "{who}");
+    }
+    let instead = Command::ResumeIntake("2026-12-17".into(), "改为18日".into());
+    shop.perform("G01", instead);
+    shop.sync(&["G01", "D01", "U01"]);
+    assert_eq!(shop.told("D01", directory).len(), 1);
+    shop.at("2026-12-18 17:30");
+    assert_eq!(shop.refused("G01", rest("2026-12-18")), RefusalCode::AlreadyExists);
+    assert_eq!(shop.refused("G01", rest("2026-12-16")), RefusalCode::TooLate);
+    shop.step("D02", late, did("handed-in"));
+    clear(&mut shop, early, false);
+    assert_eq!(shop.held(late), [RefusalCode::IntakeSuspended], "nothing is lost, and it says why");
+    assert!(!shop.state(late).did("handed-in"));
+    assert_eq!(shop.refused_step("D01", early, notice()), RefusalCode::IntakeSuspended);
+    shop.at("2026-12-19 17:30");
+    shop.online();
+    assert!(shop.told("D01", directory).is_empty(), "the day is over");
+    shop.step("D01", early, notice());
+    shop.all_agree();
+    assert!(shop.state(early).done("notice"));
+}
+
+#[test]
 fn remarks_2_an_order_not_placed_or_wrongly_placed_costs_the_merchandiser_50_yuan_each() {
     let mut shop = shop();
     let order = scheduled(&mut shop, "A1", "2026-12-20", &["panel"]);

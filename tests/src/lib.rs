@@ -3,6 +3,7 @@
 
 pub mod simulation;
 pub mod scenario;
+pub mod receiver;
 pub mod faults;
 pub mod bench;
 pub mod soak;

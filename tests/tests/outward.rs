@@ -5,13 +5,12 @@
 
 mod served;
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gendan_server::config::{Config, Webhook};
 use gendan_server::outward::Outward;
+use gendan_tests::receiver::Receiver;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -21,81 +20,6 @@ const DAY_MS: i64 = 24 * 3_600_000;
 /// The 24 bytes of the secret below.
 const KEY: &[u8] = b"a secret of 24 bytes, ok";
 const SECRET: &str = "whsec_YSBzZWNyZXQgb2YgMjQgYnl0ZXMsIG9r";
-
-/// What a receiver was sent.
-#[derive(Clone, Debug)]
-struct Sent {
-    head: String,
-    body: String,
-}
-impl Sent {
-    fn header(&self, name: &str) -> &str {
-        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        let found = headers.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        found.unwrap_or_else(|| panic!("no {name}: {self:?}"))
-    }
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-}
-
-/// A receiver on a port of its own; what it answers is set, 200 where nothing is. It may hang instead.
-struct Receiver {
-    url: String,
-    answers: Arc<Mutex<Vec<&'static str>>>,
-    sent: mpsc::Receiver<Sent>,
-}
-
-fn heard(socket: &mut TcpStream) -> Sent {
-    let (mut bytes, mut part) = (Vec::new(), [0; 4_096]);
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let sent = Sent { head: head.to_owned(), body: body.to_owned() };
-            if body.len() >= sent.header("content-length").parse().unwrap() {
-                return sent;
-            }
-        }
-        let read = socket.read(&mut part).unwrap();
-        assert!(read > 0, "a whole request comes");
-        bytes.extend(&part[..read]);
-    }
-}
-
-impl Receiver {
-    fn start(hangs: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/in", listener.local_addr().unwrap());
-        let (tell, sent) = mpsc::channel();
-        let answers = Arc::new(Mutex::new(Vec::new()));
-        let next = answers.clone();
-        std::thread::spawn(move || {
-            let mut held = Vec::new();
-            for socket in listener.incoming() {
-                let mut socket = socket.unwrap();
-                let request = heard(&mut socket);
-                if tell.send(request).is_err() {
-                    return;
-                }
-                if hangs {
-                    held.push(socket);
-                    continue;
-                }
-                let answer = next.lock().unwrap().pop().unwrap_or("200 OK");
-                let head = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                socket.write_all(head.as_bytes()).unwrap();
-            }
-        });
-        Self { url, answers, sent }
-    }
-    /// What it answers next, in this order.
-    fn answers(&self, answers: &[&'static str]) {
-        *self.answers.lock().unwrap() = answers.iter().rev().copied().collect();
-    }
-    fn all(&self) -> Vec<Sent> {
-        self.sent.try_iter().collect()
-    }
-}
 
 /// A company with webhooks, each told these kinds; the folder holds their secrets.
 struct Shop {
@@ -295,12 +219,12 @@ fn a_receiver_that_hangs_holds_up_neither_commands_nor_other_receivers() {
         });
     });
     let patience = Duration::from_secs(30);
-    hanging.sent.recv_timeout(patience).expect("it was reached, and does not answer");
-    well.sent.recv_timeout(patience).expect("the other was told meanwhile");
+    hanging.next(patience).expect("it was reached, and does not answer");
+    well.next(patience).expect("the other was told meanwhile");
     let begun = shop.served.app.elapsed();
     shop.report("A1", "乙");
     shop.tick();
-    well.sent.recv_timeout(patience).expect("and is told what comes next");
+    well.next(patience).expect("and is told what comes next");
     let took = shop.served.app.elapsed() - begun;
     assert!(took < Duration::from_secs(12), "a receiver may take 15 s: {took:?}");
     assert_eq!(shop.hooks()[0]["waiting"], 2, "both wait for the one that hangs");

@@ -597,11 +597,15 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_photos() != 10839:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_propose_found() != 55222:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_report() != 39253:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_resolve() != 24308:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_resume() != 59699:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_resume_intake() != 8272:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_settle() != 14750:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -610,6 +614,8 @@ def _uniffi_check_api_checksums(lib):
     if lib.uniffi_client_ffi_checksum_method_fieldclient_stocks() != 47956:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_stores() != 5557:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_suspend_intake() != 64688:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_sync() != 43540:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -780,6 +786,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_people.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_photos.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_photos.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_propose_found.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_propose_found.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_report.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_report.restype = ctypes.c_uint16
@@ -789,6 +798,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resolve.restype = ctype
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resume.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resume.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resume_intake.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_resume_intake.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_settle.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_settle.restype = ctypes.c_uint16
@@ -801,6 +813,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stocks.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stores.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_stores.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_suspend_intake.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_suspend_intake.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_sync.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_sync.restype = ctypes.c_uint16
@@ -1092,6 +1107,14 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_propose_found.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_propose_found.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_report.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -1115,6 +1138,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume_intake.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume_intake.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_settle.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -1142,6 +1172,13 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stores.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stores.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_suspend_intake.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_suspend_intake.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_sync.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -5692,6 +5729,12 @@ class FieldClientProtocol(typing.Protocol):
         The photos and files that a document names.
 """
         raise NotImplementedError
+    def propose_found(self, record: str,rule: str,kind: typing.Optional[str]) -> Done:
+        """
+        Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+        penalty or reward, where the rule names none.
+"""
+        raise NotImplementedError
     def report(self, doc: str,what: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Reports that quality or date is in danger.
@@ -5705,6 +5748,11 @@ class FieldClientProtocol(typing.Protocol):
     def resume(self, doc: str,note: typing.Optional[str]) -> Done:
         """
         Lets a ticket's clock run again.
+"""
+        raise NotImplementedError
+    def resume_intake(self, day: str,reason: str) -> Done:
+        """
+        Lets intake not rest that day after all.
 """
         raise NotImplementedError
     def settle(self, doc: str,left: str,right: str,keep: str,reason: str) -> Done:
@@ -5725,6 +5773,11 @@ class FieldClientProtocol(typing.Protocol):
     def stores(self, ) -> typing.List[StoreLine]:
         """
         The company's stores.
+"""
+        raise NotImplementedError
+    def suspend_intake(self, day: str,reason: str) -> Done:
+        """
+        Lets intake rest on a day to come, such as `2026-12-18`.
 """
         raise NotImplementedError
     async def sync(self, limit_ms: typing.Optional[int],cancel: typing.Optional[Cancel]) -> SyncState:
@@ -6594,6 +6647,31 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def propose_found(self, record: str,rule: str,kind: typing.Optional[str]) -> Done:
+        """
+        Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+        penalty or reward, where the rule names none.
+"""
+        
+        _UniffiFfiConverterString.check_lower(record)
+
+        _UniffiFfiConverterString.check_lower(rule)
+
+        _UniffiFfiConverterOptionalString.check_lower(kind)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(record),
+            _UniffiFfiConverterString.lower(rule),
+            _UniffiFfiConverterOptionalString.lower(kind),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_propose_found,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def report(self, doc: str,what: str,proof: typing.List[EvidenceWish]) -> Done:
         """
         Reports that quality or date is in danger.
@@ -6660,6 +6738,27 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def resume_intake(self, day: str,reason: str) -> Done:
+        """
+        Lets intake not rest that day after all.
+"""
+        
+        _UniffiFfiConverterString.check_lower(day)
+
+        _UniffiFfiConverterString.check_lower(reason)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(day),
+            _UniffiFfiConverterString.lower(reason),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume_intake,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -6741,6 +6840,27 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stores,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def suspend_intake(self, day: str,reason: str) -> Done:
+        """
+        Lets intake rest on a day to come, such as `2026-12-18`.
+"""
+        
+        _UniffiFfiConverterString.check_lower(day)
+
+        _UniffiFfiConverterString.check_lower(reason)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(day),
+            _UniffiFfiConverterString.lower(reason),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeDone.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_suspend_intake,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)

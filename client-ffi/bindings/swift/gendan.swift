@@ -953,6 +953,12 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func photos(doc: String) throws  -> [PhotoLine]
     
     /**
+     * Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+     * penalty or reward, where the rule names none.
+     */
+    func proposeFound(record: String, rule: String, kind: String?) throws  -> Done
+    
+    /**
      * Reports that quality or date is in danger.
      */
     func report(doc: String, what: String, proof: [EvidenceWish]) throws  -> Done
@@ -966,6 +972,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * Lets a ticket's clock run again.
      */
     func resume(doc: String, note: String?) throws  -> Done
+    
+    /**
+     * Lets intake not rest that day after all.
+     */
+    func resumeIntake(day: String, reason: String) throws  -> Done
     
     /**
      * Settles a clash: `left`, `right` and `keep` are facts.
@@ -986,6 +997,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * The company's stores.
      */
     func stores() throws  -> [StoreLine]
+    
+    /**
+     * Lets intake rest on a day to come, such as `2026-12-18`.
+     */
+    func suspendIntake(day: String, reason: String) throws  -> Done
     
     /**
      * Connects, runs until everything is brought and taken, and closes. What was taken before an error
@@ -1615,6 +1631,22 @@ open func photos(doc: String)throws  -> [PhotoLine]  {
 }
     
     /**
+     * Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+     * penalty or reward, where the rule names none.
+     */
+open func proposeFound(record: String, rule: String, kind: String?)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_propose_found(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(record),
+        FfiConverterString.lower(rule),
+        FfiConverterOptionString.lower(kind),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Reports that quality or date is in danger.
      */
 open func report(doc: String, what: String, proof: [EvidenceWish])throws  -> Done  {
@@ -1654,6 +1686,20 @@ open func resume(doc: String, note: String?)throws  -> Done  {
             self.uniffiCloneHandle(),
         FfiConverterString.lower(doc),
         FfiConverterOptionString.lower(note),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Lets intake not rest that day after all.
+     */
+open func resumeIntake(day: String, reason: String)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_resume_intake(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(day),
+        FfiConverterString.lower(reason),uniffiCallStatus
     )
 })
 }
@@ -1709,6 +1755,20 @@ open func stores()throws  -> [StoreLine]  {
         uniffiCallStatus in
     uniffi_client_ffi_fn_method_fieldclient_stores(
             self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Lets intake rest on a day to come, such as `2026-12-18`.
+     */
+open func suspendIntake(day: String, reason: String)throws  -> Done  {
+    return try  FfiConverterTypeDone_lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_suspend_intake(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(day),
+        FfiConverterString.lower(reason),uniffiCallStatus
     )
 })
 }
@@ -7618,6 +7678,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_photos() != 10839) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_propose_found() != 55222) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_report() != 39253) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -7625,6 +7688,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_resume() != 59699) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_resume_intake() != 8272) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_settle() != 14750) {
@@ -7637,6 +7703,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_stores() != 5557) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_suspend_intake() != 64688) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_sync() != 43540) {

@@ -498,6 +498,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_people(uint64_t ptr, RustCall
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_photos(uint64_t ptr, RustBuffer doc, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PROPOSE_FOUND
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PROPOSE_FOUND
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_propose_found(uint64_t ptr, RustBuffer record, RustBuffer rule, RustBuffer kind, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_REPORT
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_REPORT
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_report(uint64_t ptr, RustBuffer doc, RustBuffer what, RustBuffer proof, RustCallStatus *_Nonnull out_status
@@ -511,6 +516,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_resolve(uint64_t ptr, RustBuf
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESUME
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESUME
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_resume(uint64_t ptr, RustBuffer doc, RustBuffer note, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESUME_INTAKE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_RESUME_INTAKE
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_resume_intake(uint64_t ptr, RustBuffer day, RustBuffer reason, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_SETTLE
@@ -531,6 +541,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_stocks(uint64_t ptr, RustCall
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STORES
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_STORES
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_stores(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_SUSPEND_INTAKE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_SUSPEND_INTAKE
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_suspend_intake(uint64_t ptr, RustBuffer day, RustBuffer reason, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_SYNC
@@ -1107,6 +1122,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_photos(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PROPOSE_FOUND
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PROPOSE_FOUND
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_propose_found(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_REPORT
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_REPORT
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_report(void
@@ -1122,6 +1143,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_resolve(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESUME
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESUME
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_resume(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESUME_INTAKE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_RESUME_INTAKE
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_resume_intake(void
     
 );
 #endif
@@ -1146,6 +1173,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_stocks(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_STORES
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_STORES
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_stores(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_SUSPEND_INTAKE
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_SUSPEND_INTAKE
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_suspend_intake(void
     
 );
 #endif

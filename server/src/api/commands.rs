@@ -88,6 +88,15 @@ pub enum CommandBody {
         note: Option<String>,
     },
     /// Notices were read: their ids.
+    /// Proposes, in a record about a person, what the rules found of the case that it rests on.
+    ProposeFound {
+        /// The record.
+        doc: String,
+        /// The rule.
+        rule: String,
+        /// The penalty or reward, where the rule names none.
+        kind: Option<String>,
+    },
     Read {
         notices: Vec<String>,
     },
@@ -217,6 +226,16 @@ pub enum CommandBody {
     },
     AddStore {
         name: String,
+    },
+    /// On a day to come intake rests.
+    SuspendIntake {
+        /// `2026-12-18`.
+        day: String,
+        reason: String,
+    },
+    ResumeIntake {
+        day: String,
+        reason: String,
     },
     RevokeDevice {
         device: String,
@@ -415,6 +434,10 @@ impl Reading<'_> {
             },
             B::OpenStock { number, store } => Command::OpenStock(number, self.store(store)),
             B::CountIn { doc, sku, quantity, note } => Command::CountIn(self.doc(&doc)?, sku, quantity, note),
+            B::ProposeFound { doc, rule, kind } => {
+                let kind = kind.map(|kind| name("kind", &kind)).transpose()?;
+                Command::ProposeFound(self.doc(&doc)?, name("rule", &rule)?, kind)
+            }
             B::Read { notices } => {
                 let id = |text: &String| sixteen(text).ok_or_else(|| Problem::invalid("notices", text));
                 Command::Read(notices.iter().map(id).collect::<Result<_, _>>()?)
@@ -437,6 +460,8 @@ impl Reading<'_> {
                 Command::EndRole(self.person(&number)?, name("role", &role)?, now_ms)
             }
             B::AddStore { name } => Command::AddStore(name),
+            B::SuspendIntake { day, reason } => Command::SuspendIntake(day, reason),
+            B::ResumeIntake { day, reason } => Command::ResumeIntake(day, reason),
             B::RevokeDevice { device, reason } => Command::Revoke(parse("device", &device)?, reason),
             _ => return Err(Problem::invalid("do", "unknown")),
         })

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sync_core::ids::StoreId;
+use sync_core::policy::model::Power;
 use utoipa::ToSchema;
 
 use super::{Office, Shared, off};
@@ -115,7 +116,8 @@ pub struct ReportQuery {
     format: Option<String>,
 }
 
-/// A report over what this person may see; amounts only with a money scope.
+/// A report over what this person may see; amounts only with a money scope, what others' work came to only
+/// with the power `assess`.
 #[utoipa::path(get, path = "/v1/reports/{name}", security(("office" = [])), params(("name" = String, Path), ReportQuery),
     responses(
         (status = 200, description = "The report: columns with definitions, rows, summary", content(
@@ -142,6 +144,7 @@ pub async fn report(
         to: query.to.map(|text| day("to", &text)).transpose()?,
         store,
         visible_to: Some(footing.interests(person, now_ms)),
+        whose: Some(person).filter(|person| !footing.rules().has_power(*person, now_ms, Power::Assess)),
         now_ms,
     };
     let table = report::make(&app.projection, &footing, report, &asked).await?;

@@ -93,7 +93,7 @@ pub async fn report(
     if store.is_some_and(|store| !footing.directory.stores.contains_key(&store)) {
         bail!("没有这个门店 / there is no such store");
     }
-    let asked = Asked { from: wanted.from, to: wanted.to, store, visible_to: None, now_ms };
+    let asked = Asked { from: wanted.from, to: wanted.to, store, visible_to: None, whose: None, now_ms };
     let table = report::make(projection, &footing, report, &asked).await.map_err(told)?;
     Ok(write::write(&table, format)?)
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use sync_core::fold::fold;
 use sync_core::ids::{DocId, DocKind, Position};
-use sync_core::notice::{Notice, Outlook, reviews};
+use sync_core::notice::{self, Notice, Outlook};
 use sync_core::time::UnixMs;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -161,7 +161,7 @@ impl Outward {
     /// The company's own notices: they are few, so they are looked at each time.
     async fn review(self: &Arc<Self>, now_ms: UnixMs) -> Result<(), OutwardError> {
         let footing = self.relay.footing();
-        let found = reviews(&footing.rules(), now_ms);
+        let found = notice::company(&footing.rules(), now_ms);
         let last = || self.reviewed.lock().unwrap_or_else(PoisonError::into_inner);
         if last().as_ref() == Some(&found) {
             return Ok(());

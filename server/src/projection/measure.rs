@@ -18,7 +18,7 @@ use sync_core::fold::{Saying, State};
 use sync_core::ids::{DocKind, FactId, ItemId, Name, PersonId};
 use sync_core::policy::calendar::WorkCalendar;
 use sync_core::policy::judge::{Case, judge};
-use sync_core::policy::model::{Flow, MeasureForm, Policy, RuleForm, Step};
+use sync_core::policy::model::{CSAT, Flow, MeasureForm, Policy, RuleForm, Step, score};
 use sync_core::time::UnixMs;
 
 /// The step that counts as placed with the factory (S21 下单).
@@ -27,8 +27,6 @@ pub(super) const PLACED: &str = "placed";
 const STOCKED_IN: &str = "stocked-in";
 /// The step that hands goods over, where a flow has it (S21 整体流程 6).
 const DELIVERED: &str = "delivered";
-/// The value of a step that answers the survey as a whole (S5 满意度调查).
-const CSAT: &str = "csat";
 /// After so long from its end, every rule has found of an ended case what it ever will.
 const FAR_MS: i64 = 3_660 * 24 * 3_600_000;
 
@@ -299,11 +297,6 @@ impl<'a> Seen<'a> {
         }
         ratings
     }
-}
-
-/// A score from 1 to 5; none where the text is another.
-fn score(text: &str) -> Option<i64> {
-    text.trim().parse().ok().filter(|score| (1..=5).contains(score))
 }
 
 fn last(moments: Vec<UnixMs>) -> Option<UnixMs> {

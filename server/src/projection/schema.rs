@@ -9,7 +9,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::ProjectionError;
 
 /// The version of the tables; raise it with every change to `TABLES` or to what is written into them.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// `PRAGMA application_id` of a read model: "gnd1".
 const APPLICATION: i64 = 0x676e_6431;

@@ -21,7 +21,7 @@ pub mod write;
 use std::sync::Arc;
 
 use chrono::{Datelike as _, Days, Months, NaiveDate, NaiveDateTime};
-use sync_core::ids::StoreId;
+use sync_core::ids::{PersonId, StoreId};
 use sync_core::policy::calendar::WorkCalendar;
 use sync_core::policy::model::{Flow, Policy, Words};
 use sync_core::time::UnixMs;
@@ -130,6 +130,8 @@ pub struct Asked {
     pub store: Option<StoreId>,
     /// What a person with these interests may see; everything where none are given.
     pub visible_to: Option<Tags>,
+    /// Whose work alone reports about people show; everyone's where nobody is named.
+    pub whose: Option<PersonId>,
     /// Now.
     pub now_ms: UnixMs,
 }
@@ -139,6 +141,7 @@ struct View<'a> {
     slice: &'a Slice,
     period: Period,
     store: Option<String>,
+    whose: Option<PersonId>,
     footing: &'a Footing,
     /// In force now: words, zone and calendar.
     policy: &'a Policy,
@@ -186,12 +189,13 @@ pub async fn make(
         summary_columns: report.summary,
         body: Body::default(),
     };
-    let (footing, store, now_ms) = (footing.clone(), asked.store, asked.now_ms);
+    let (footing, store, whose, now_ms) = (footing.clone(), asked.store, asked.whose, asked.now_ms);
     let counted = tokio::task::spawn_blocking(move || {
         let (_, policy) = footing.rules().at(now_ms)?;
         let store = store.map(|store| store.to_string());
         let calendar = WorkCalendar::of(policy);
-        let view = View { slice: &slice, period, store, footing: &footing, policy, calendar, today, now_ms };
+        let view =
+            View { slice: &slice, period, store, whose, footing: &footing, policy, calendar, today, now_ms };
         Some((report.make)(&view))
     });
     let body = counted.await.map_err(|_| ProjectionError::Interrupted)?;
@@ -206,6 +210,10 @@ impl<'a> View<'a> {
     /// Whether a moment lies within the days.
     fn has(&self, moment: Option<UnixMs>) -> bool {
         moment.is_some_and(|ms| self.period.holds(self.calendar.local_date(ms)))
+    }
+    /// Whether what this person's work came to is shown.
+    fn shows(&self, person: PersonId) -> bool {
+        self.whose.is_none_or(|whose| whose == person)
     }
     /// A moment as a local time.
     fn local(&self, ms: UnixMs) -> NaiveDateTime {

@@ -124,8 +124,8 @@ pub const PEOPLE: Report = Report {
     name: "people",
     title: ("人员考核表", "People"),
     definition: (
-        "参与了所列订单或售后单的每个人;接单、销售或记录过步骤即为参与。同岗位之间可比。",
-        "Everyone who took part in an order or ticket that counts: took it in, sold it or recorded a step. Compare people of one role.",
+        "参与了所列订单或售后单的每个人;接单、销售或记录过步骤即为参与。同岗位之间可比。无考核权限者只看到自己。",
+        "Everyone who took part in an order or ticket that counts: took it in, sold it or recorded a step. Compare people of one role. Who may not assess others sees themselves alone.",
     ),
     clause: "S3 四;S4 第二十条;S7 第十条;S16 5",
     columns: &[
@@ -240,6 +240,7 @@ fn people(view: &View<'_>) -> Body {
     let mut work = work(view);
     work.retain(|_, work| !work.is_empty());
     let known = work.into_iter().filter_map(|(id, work)| Some((id.parse().ok()?, work)));
+    let known = known.filter(|(id, _)| view.shows(*id));
     let mut rows: Vec<(String, Vec<Cell>)> = known.map(|(id, work)| person_row(view, id, work)).collect();
     rows.sort_by(|(a, _), (b, _)| a.cmp(b));
     Body { rows: rows.into_iter().map(|(_, row)| row).collect(), summary: Vec::new() }

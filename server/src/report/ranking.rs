@@ -20,8 +20,8 @@ pub const RANKING: Report = Report {
     name: "ranking",
     title: ("考核排名表", "Ranking"),
     definition: (
-        "同一岗位内,按现行制度的各项考核指标排名;并列者名次相同;没有数据的不排。只供参考,评优由人决定。",
-        "Places within a role under each measure of the policy in force; equal figures share a place, who has none has no place. For people to decide by.",
+        "同一岗位内,按现行制度的各项考核指标排名;并列者名次相同;没有数据的不排。只供参考,评优由人决定。无考核权限者只看到自己的名次。",
+        "Places within a role under each measure of the policy in force; equal figures share a place, who has none has no place. For people to decide by. Who may not assess others sees their own places alone.",
     ),
     clause: "S3 二、四;S4 第二十条;S7 第十条;S16 5",
     columns: &[
@@ -193,7 +193,8 @@ fn places(
     let better = |weight: Weight| placed.iter().filter(|(other, ..)| other.order(weight).is_gt()).count();
     let places: Vec<usize> = placed.iter().map(|(weight, ..)| better(*weight) + 1).collect();
     let row = |((_, id, figure), place): ((Weight, &String, Figure), usize)| {
-        let person = id.parse::<PersonId>().ok().and_then(|id| view.footing.directory.people.get(&id));
+        let id = id.parse::<PersonId>().ok().filter(|id| view.shows(*id))?;
+        let person = view.footing.directory.people.get(&id);
         let (number, name) = person.map(|p| (p.number.clone(), p.name.clone())).unwrap_or_default();
         let head = [
             Cell::text(&title),
@@ -203,7 +204,7 @@ fn places(
             Cell::text(number),
             Cell::text(name),
         ];
-        head.into_iter().chain(figure.cells()).collect()
+        Some(head.into_iter().chain(figure.cells()).collect())
     };
-    placed.into_iter().zip(places).map(row).collect()
+    placed.into_iter().zip(places).filter_map(row).collect()
 }

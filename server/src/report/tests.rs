@@ -300,6 +300,7 @@ fn viewed<T>(slice: &Slice, today: &str, look: impl FnOnce(&View<'_>) -> T) -> T
         slice,
         period: Period { from: date("2026-11-01"), to: date("2026-11-30") },
         store: None,
+        whose: None,
         footing: &footing,
         policy: &policy,
         calendar: WorkCalendar::of(&policy),
@@ -450,4 +451,14 @@ async fn places_are_counted_within_a_role_by_the_policys_own_measures() {
     );
     assert_eq!(of("导购", "准时"), [json!([1, "S01", rate(1, 2), null])], "who has no orders has no place");
     assert_eq!(of("领导", "准时"), [json!([1, "M01", rate(1, 3), null])]);
+    // Who may not assess others sees their own places among all, and nobody else's.
+    let own = Asked { whose: Some(PersonId::staffed(COMPANY, "S02")), ..november(LATER) };
+    let own = as_json(&shop.report("ranking", own).await.unwrap());
+    let rows: Vec<Value> = own["rows"].as_array().unwrap().iter().map(|row| row["number"].clone()).collect();
+    assert!(!rows.is_empty() && rows.iter().all(|number| *number == *"S02"), "{rows:?}");
+    let rated = own["rows"].as_array().unwrap().iter().find(|row| !row["average"].is_null()).unwrap();
+    assert_eq!(rated["place"], json!(2));
+    let own = Asked { whose: Some(PersonId::staffed(COMPANY, "S01")), ..november(LATER) };
+    let own = as_json(&shop.report("people", own).await.unwrap());
+    assert_eq!(pick(&own, &["number"]), json!([["S01"]]));
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::propose::proposal;
 use super::{Action, Command, NewItem, Record};
 use crate::authority::kind_of;
 use crate::directory::Rules;
@@ -10,13 +11,14 @@ use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Field, Kind, Map, Value, item_key};
 use crate::fact::kinds::{
     Approved, Assigned, Cancelled, Cleared, Contact, Declined, DeviceEnrolled, DeviceRevoked, Escalated,
-    Exception, Opened, Part, Paused, Payload, Payment, PersonAdded, PolicyDeclined, PolicyProposed,
-    PolicyPublished, Resolved, Resumed, RoleEnded, RoleGranted, Settled, Step, StockMoved, StoreAdded,
-    Visited,
+    Exception, IntakeResumed, IntakeSuspended, Opened, Part, Paused, Payload, Payment, PersonAdded,
+    PolicyDeclined, PolicyProposed, PolicyPublished, Resolved, Resumed, RoleEnded, RoleGranted, Settled,
+    Step, StockMoved, StoreAdded, Visited,
 };
+use crate::findings::findings;
 use crate::fold::content::SEALED;
 use crate::fold::{State, fold};
-use crate::ids::{AppointmentId, CommandId, CompanyId, DocId, DocKind, FactId, PersonId, StoreId};
+use crate::ids::{AppointmentId, CommandId, CompanyId, DocId, DocKind, FactId, Name, PersonId, StoreId};
 use crate::money::Currency;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::Stamp;
@@ -93,6 +95,7 @@ fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan,
             Ok(vec![(doc, vec![Edit::Put(Map::Notes, key, Value::Text(text))], None)])
         }
         Command::Step(doc, record) => step(doc, record, setting),
+        Command::ProposeFound(doc, rule, penalty) => propose_found(doc, &rule, penalty, setting),
         Command::Approve(doc, note) => {
             let facets = [Some(doc), doc.kind().money().map(|kind| doc.facet(kind))];
             let mut plan = Plan::new();
@@ -164,6 +167,8 @@ fn simple(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
         Command::PublishPolicy { version, hash, effective_ms, proposal } => {
             one(directory, PolicyPublished { version, hash, effective_ms, proposal })
         }
+        Command::SuspendIntake(day, reason) => one(directory, IntakeSuspended { day, reason }),
+        Command::ResumeIntake(day, reason) => one(directory, IntakeResumed { day, reason }),
         Command::ProposePolicy(hash, name, note) => one(directory, PolicyProposed { hash, name, note }),
         Command::DeclinePolicy(hash, reason) => one(directory, PolicyDeclined { hash, reason }),
         _ => Err(Refusal::new(RefusalCode::NewerApp)),
@@ -353,6 +358,24 @@ fn step(doc: DocId, record: Record, setting: &Setting<'_>) -> Result<Plan, Refus
         plan.push((facet, Vec::new(), Some(approved.into())));
     }
     Ok(plan)
+}
+
+fn propose_found(
+    doc: DocId,
+    rule: &Name,
+    penalty: Option<Name>,
+    setting: &Setting<'_>,
+) -> Result<Plan, Refusal> {
+    let (_, state) = required(doc, setting)?;
+    let missing = |what: &dyn std::fmt::Display| Refusal::new(RefusalCode::NotFound).with("what", what);
+    let first = state.flow(&setting.rules).and_then(|flow| flow.steps.first());
+    let first = first.ok_or_else(|| missing(&doc))?.id.clone();
+    let rests_on = state.opened.as_ref().and_then(|opened| opened.what.order);
+    let (case, of_case) = required(rests_on.ok_or_else(|| missing(&doc))?, setting)?;
+    let found = findings(&case, &of_case, &setting.rules, setting.stamp.best().0);
+    let number = of_case.opened.as_ref().map_or("", |opened| opened.what.number.as_str());
+    let record = proposal(first, &found, rule, number, penalty).ok_or_else(|| missing(rule))?;
+    step(doc, record, setting)
 }
 
 fn decline(doc: DocId, reason: String, setting: &Setting<'_>) -> Result<Plan, Refusal> {

@@ -5,6 +5,7 @@
 //! ([`crate::authority`]), signs its fact and writes it as one change. The action is kept beside the
 //! change until the relay has it, so that it can be said again under a new epoch after a refusal.
 
+mod propose;
 pub mod decide;
 pub mod write;
 
@@ -137,6 +138,9 @@ pub enum Command {
     Note(DocId, String),
     /// Record a step.
     Step(DocId, Record),
+    /// Propose, in a record about a person, what the rules found of the case that it rests on: which rule, and
+    /// the penalty or reward where the rule names none.
+    ProposeFound(DocId, Name, Option<Name>),
     /// Approve what is proposed.
     Approve(DocId, Option<String>),
     /// Decline what is proposed; the sealed values are written back.
@@ -225,6 +229,10 @@ pub enum Command {
     Enrol(Vec<u8>, bool),
     /// Shut a device out.
     Revoke(DeviceId, String),
+    /// Let intake rest on a day to come: the day, why.
+    SuspendIntake(String, String),
+    /// Let it not rest that day after all: the day, why.
+    ResumeIntake(String, String),
     /// Publish a policy.
     PublishPolicy {
         /// Its version.

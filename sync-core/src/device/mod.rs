@@ -25,7 +25,7 @@ use crate::fact::keys::SecretKey;
 use crate::fold::{State, fold};
 use crate::ids::{BlobHash, CommandId, CompanyId, DeviceId, DocId, DocKind, PersonId};
 use crate::limits;
-use crate::notice::{Notice, notices, reviews};
+use crate::notice::{self, Notice, notices};
 use crate::policy::model::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, StoreError, Table};
@@ -351,7 +351,7 @@ impl<S: DeviceStore> Device<S> {
             inbox.iter().flat_map(|doc| doc.values(Map::Notes)).map(|(notice, _)| notice).collect();
         let theirs =
             |notice: &Notice| notice.at_ms <= now_ms && notice.reaches(self.me.person, &self.rules(), now_ms);
-        let mut found = reviews(&self.rules(), now_ms);
+        let mut found = notice::company(&self.rules(), now_ms);
         found.retain(theirs);
         let stirs = |row: &Row| row.stirs.is_some_and(|(from, until)| (from..=until).contains(&now_ms));
         for row in self.all_rows()?.into_iter().filter(stirs) {

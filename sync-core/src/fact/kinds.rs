@@ -464,6 +464,20 @@ payloads! {
         /// Why.
         1 reason: String,
     }
+    /// On a day to come intake rests (S21 注意事项 1).
+    50 IntakeSuspended {
+        /// The day, `2026-12-18` in the policy's zone.
+        0 day: String,
+        /// Why.
+        1 reason: String,
+    }
+    /// That day intake does not rest after all.
+    51 IntakeResumed {
+        /// The day.
+        0 day: String,
+        /// Why.
+        1 reason: String,
+    }
     /// Parts were counted into a stock or taken out of it: what is there is the sum of all these.
     60 StockMoved {
         /// The part.

@@ -344,6 +344,19 @@ impl<'p> Check<'p> {
             let ok = window.days_of_month.is_none_or(|(a, b)| 1 <= a && a <= b && b <= 31);
             self.unless(ok, FaultCode::BadMonthDays, format!("{path}.days_of_month"), "");
         }
+        if let Some(rest) = &policy.suspension {
+            let found = policy.windows.contains_key(&rest.window);
+            self.unless(found, FaultCode::UnknownWindow, "suspension.window", rest.window.as_str());
+            self.said("suspension", &rest.title, &rest.clause);
+            self.roles_exist("suspension.by", &rest.by);
+            self.roles_exist("suspension.tells", &rest.tells);
+            let orders = policy.flows.values().filter(|flow| flow.subject == Subject::Order);
+            let steps: BTreeSet<&Name> = orders.flat_map(|flow| &flow.steps).map(|step| &step.id).collect();
+            for (at, step) in rest.steps.iter().enumerate() {
+                let path = format!("suspension.steps[{at}]");
+                self.unless(steps.contains(step), FaultCode::UnknownStep, path, step.as_str());
+            }
+        }
         for (table, words) in [("causes", &policy.causes), ("survey", &policy.survey)] {
             for (name, words) in words {
                 self.words(&format!("{table}.{name}"), words);

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike as _, Days, NaiveDate};
+use chrono::{Days, NaiveDate};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
@@ -47,9 +47,18 @@ pub struct Event {
     /// How many items it is about.
     #[n(4)]
     pub items: u32,
+    /// The exception that it resolves, where it is a resolution.
+    #[n(5)]
+    pub resolves: Option<FactId>,
 }
 
 impl Event {
+    /// Whether it ends what another event started: a resolution ends the exception that it names, and no
+    /// other; anything else whatever came before it.
+    fn ends(&self, started: &Event) -> bool {
+        started.step != *"exception" || self.resolves.is_none_or(|exception| exception == started.fact)
+    }
+
     /// The earliest moment at which it can have been done, as far as its device knew; none where it
     /// knew no trusted time at all.
     fn earliest(&self) -> Option<UnixMs> {
@@ -333,8 +342,7 @@ impl Judging<'_> {
     fn touches(&self, window: &Window, earliest: UnixMs, latest: UnixMs) -> bool {
         let (from, to) = (self.calendar.local(earliest), self.calendar.local(latest));
         let open = |day: NaiveDate| {
-            let listed = window.days_of_month.is_none_or(|(a, b)| (a..=b).contains(&day.day()));
-            listed && day.and_time(window.from) <= to && day.and_time(window.to) > from
+            window.has_day(day) && day.and_time(window.from) <= to && day.and_time(window.to) > from
         };
         let days = (0..=WINDOW_DAYS_MAX).map_while(|n| from.date().checked_add_days(Days::new(n)));
         days.take_while(|day| *day <= to.date()).any(open)
@@ -476,7 +484,7 @@ impl Judging<'_> {
         let found = |(at, started): (usize, &Event)| {
             let due = self.calendar.deadline(started.at(), hours, &self.case.pauses)?;
             let later = self.case.events.get(at + 1..).unwrap_or_default();
-            let ended = later.iter().find(|e| e.step == *until);
+            let ended = later.iter().find(|e| e.step == *until && e.ends(started));
             self.by_then(rule, &[started], ended, until, due)
         };
         let starts = self.case.events.iter().enumerate().filter(|(_, e)| e.step == *from);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{NaiveDate, NaiveTime, Weekday};
+use chrono::{Datelike as _, NaiveDate, NaiveTime, Weekday};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Name;
@@ -65,6 +65,9 @@ pub struct Policy {
     /// Daily and monthly windows.
     #[serde(default)]
     pub windows: BTreeMap<Name, Window>,
+    /// Days on which intake rests, where the company has such.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// Causes of tickets.
     #[serde(default)]
     pub causes: BTreeMap<Name, Words>,
@@ -105,18 +108,22 @@ pub const UPHELD: &str = "upheld";
 pub const CONCERNED: &str = "concerned";
 /// The value of a step that is one of the policy's causes, where it names any: figures count by it.
 pub const CAUSE: &str = "cause";
+/// The value of a step that answers the survey as a whole, 1 to 5 (S5 满意度调查).
+pub const CSAT: &str = "csat";
 /// The value of a step of a record about a person that is one of the policy's penalties or rewards, where it
 /// names any: nobody is punished by a grade that no rule knows (S1 第十九条).
 pub const GRADE: &str = "kind";
 
 impl Policy {
-    /// Which value of a step ought to be an entry of this policy and is none: what people call it, Chinese
-    /// first. It is a [`CAUSE`], or the [`GRADE`] of a record about a person.
-    pub fn unnamed(
-        &self,
+    /// Which value of a step figures could not count, and why, each in Chinese and English: a [`CAUSE`], or
+    /// the [`GRADE`] of a record about a person, that is no entry of this policy, or an answer or rating
+    /// that is not 1 to 5.
+    pub fn odd_value<'a>(
+        &'a self,
         subject: Subject,
         values: &BTreeMap<Name, String>,
-    ) -> Option<(&'static str, &'static str)> {
+    ) -> Option<[(&'a str, &'a str); 2]> {
+        let unnamed = ("制度里没有这一项", "the policy names no such entry");
         let stranger = |value: &str, entries: &[&Name]| {
             let said = values.iter().find(|(name, _)| **name == *value).map(|(_, said)| said);
             said.is_some_and(|said| !entries.is_empty() && !entries.iter().any(|entry| **entry == **said))
@@ -124,13 +131,30 @@ impl Policy {
         let causes: Vec<&Name> = self.causes.keys().collect();
         let grades: Vec<&Name> = self.penalties.iter().chain(&self.rewards).map(|grade| &grade.id).collect();
         if stranger(CAUSE, &causes) {
-            Some(("原因", "cause"))
-        } else if subject == Subject::Conduct && stranger(GRADE, &grades) {
-            Some(("奖惩种类", "kind of reward or penalty"))
-        } else {
-            None
+            return Some([("原因", "cause"), unnamed]);
         }
+        if subject == Subject::Conduct && stranger(GRADE, &grades) {
+            return Some([("奖惩种类", "kind of reward or penalty"), unnamed]);
+        }
+        let odd = values.iter().filter(|(_, text)| score(text).is_none());
+        let title = odd.filter_map(|(name, _)| self.scored(name)).next();
+        title.map(|title| [title, ("须为1至5分", "it is 1 to 5")])
     }
+
+    /// What people call an answer or rating of this name, which is 1 to 5; `None` for any other value.
+    fn scored(&self, name: &Name) -> Option<(&str, &str)> {
+        if let Some(question) = self.survey.get(name) {
+            return Some(question.pair());
+        }
+        let rated = self.measures.get(name).filter(|measure| measure.form == MeasureForm::Rated);
+        let whole = (*name == *CSAT).then_some(("满意度", "satisfaction"));
+        rated.map(|measure| measure.title.pair()).or(whole)
+    }
+}
+
+/// An answer or rating, 1 to 5; none where the text is another.
+pub fn score(text: &str) -> Option<i64> {
+    text.trim().parse().ok().filter(|score| (1..=5).contains(score))
 }
 
 /// One entry of a checklist or review.
@@ -234,6 +258,8 @@ pub enum Power {
     Conduct,
     /// Count parts into stock.
     Stock,
+    /// See what other people's work came to, in reports about people.
+    Assess,
 }
 
 impl Power {
@@ -251,6 +277,7 @@ impl Power {
             Self::Resolve => "resolve",
             Self::Conduct => "conduct",
             Self::Stock => "stock",
+            Self::Assess => "assess",
         }
     }
 }
@@ -433,6 +460,31 @@ pub struct Window {
     pub to: NaiveTime,
     /// Days of the month, both included; every day where left out.
     pub days_of_month: Option<(u32, u32)>,
+    /// Where it comes from.
+    pub clause: String,
+}
+
+impl Window {
+    /// Whether it is open on this day.
+    pub fn has_day(&self, day: NaiveDate) -> bool {
+        self.days_of_month.is_none_or(|(first, last)| (first..=last).contains(&day.day()))
+    }
+}
+
+/// When and how intake rests for a day (暂停接单下单): said before the day, and told to those who hand in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspension {
+    /// What people call it.
+    pub title: Words,
+    /// The roles that may say so.
+    pub by: Vec<Name>,
+    /// The window whose days of the month it may be.
+    pub window: Name,
+    /// The steps of orders that rest on such a day.
+    pub steps: Vec<Name>,
+    /// The roles that are told.
+    pub tells: Vec<Name>,
     /// Where it comes from.
     pub clause: String,
 }

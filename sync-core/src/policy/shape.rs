@@ -14,7 +14,9 @@ use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::check::line_of;
 use super::fault::{FaultCode, PolicyFault};
-use super::model::{Calendar, Grade, Material, Measure, Point, Role, Rule, Step, Urgency, Window, Words};
+use super::model::{
+    Calendar, Grade, Material, Measure, Point, Role, Rule, Step, Suspension, Urgency, Window, Words,
+};
 use crate::ids::Name;
 use crate::limits;
 
@@ -39,6 +41,7 @@ pub(super) fn faults(text: &str, table: &DeTable<'_>, whole: &Error) -> Vec<Poli
             "materials" => pieces.each::<Material>(key, value),
             "urgencies" => pieces.each::<Urgency>(key, value),
             "windows" => pieces.each::<Window>(key, value),
+            "suspension" => pieces.piece::<Suspension>(key, value),
             "causes" | "survey" => pieces.each::<Words>(key, value),
             "documents" | "checks" => pieces.each::<Point>(key, value),
             "measures" => pieces.each::<Measure>(key, value),

@@ -37,10 +37,11 @@ fn run(args: Args) -> anyhow::Result<bool> {
     }
     let tally = done?;
     println!(
-        "{} relays and {} devices killed, {} marks acknowledged",
+        "{} relays and {} devices killed, {} marks acknowledged, a webhook told of {} exceptions",
         tally.relays,
         tally.kills - tally.relays,
-        tally.acknowledged
+        tally.acknowledged,
+        tally.reported
     );
     println!("{} kills, {} lost, {} torn", tally.kills, tally.lost, tally.torn);
     Ok(tally.lost + tally.torn == 0)

@@ -19,6 +19,7 @@ use super::ledger::{Ledger, missing};
 use super::pace::Pace;
 use super::phone::{Event, Phone};
 use super::process::{Place, Relay, Victim, ask};
+use super::told::Told;
 
 const PHONES: usize = 3;
 const PASSWORD: &str = "gendan-faults-2026";
@@ -46,6 +47,8 @@ pub struct Tally {
     pub torn: usize,
     /// Marks acknowledged in all.
     pub acknowledged: usize,
+    /// Exceptions that were reported, of which a webhook had to hear.
+    pub reported: usize,
 }
 
 /// Kills so many processes and says what was lost; the programs stand in `programs`.
@@ -81,6 +84,7 @@ struct Field {
     stop: Arc<AtomicBool>,
     rested: Arc<Barrier>,
     events: Receiver<Event>,
+    told: Told,
     tally: Tally,
 }
 
@@ -89,6 +93,7 @@ impl Field {
         let founding = ["init", "--company", "好家居", "--name", "周总", "--password", PASSWORD];
         let (founded, said) = place.run(&founding)?;
         ensure!(founded, "init: {said}");
+        let told = Told::open(&place)?;
         let relay = Relay::start(&place, "127.0.0.1:0")?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (sender, events) = mpsc::channel();
@@ -103,6 +108,7 @@ impl Field {
             stop: Arc::default(),
             rested: Arc::new(Barrier::new(PHONES + 1)),
             events,
+            told,
             tally: Tally::default(),
         };
         let login = field.office("/v1/office/login", &json!({ "number": "M01", "password": PASSWORD }))?;
@@ -223,7 +229,7 @@ impl Field {
         Ok(())
     }
 
-    /// The office works too: a note on an order that the relay has.
+    /// The office works too: a note on an order that the relay has, or an exception, of which the webhook hears.
     fn remark(&mut self) -> anyhow::Result<()> {
         let known = |all: &mut std::collections::BTreeMap<String, super::ledger::Marks>| {
             all.iter()
@@ -237,10 +243,15 @@ impl Field {
         }
         let order = &orders[self.rng.random_range(0..orders.len())];
         let mark = format!("<office:{}>", self.tally.kills);
-        self.office(
-            "/v1/commands",
-            &json!({ "do": "note", "doc": order, "text": format!("办公室 {mark}") }),
-        )?;
+        let words = format!("办公室 {mark}");
+        let said = if self.rng.random() {
+            json!({ "do": "note", "doc": order, "text": words })
+        } else {
+            self.tally.reported += 1;
+            self.told.fail_once();
+            json!({ "do": "report", "doc": order, "what": words })
+        };
+        self.office("/v1/commands", &said)?;
         self.ledger.received(order, mark);
         Ok(())
     }
@@ -317,6 +328,11 @@ impl Field {
         self.rested.wait();
         self.all(|event| matches!(event, Event::Ended))?;
         self.compare()?;
+        let untold = self.told.missing(self.relay.address, &self.token, self.tally.reported)?;
+        for id in &untold {
+            println!("the webhook never heard of {id}");
+        }
+        self.tally.lost += untold.len();
         self.relay.victim.kill()?;
         self.check()?;
         self.tally.acknowledged = self.ledger.count();

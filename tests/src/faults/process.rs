@@ -33,6 +33,10 @@ impl Place {
     pub fn relay(&self) -> PathBuf {
         self.folder.join("relay")
     }
+    /// The relay's configuration, where it has one.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("relay.toml")
+    }
     /// A `gendan` command on the relay's folder.
     pub fn gendan(&self) -> Command {
         let mut command = Command::new(self.programs.join("gendan"));
@@ -96,6 +100,7 @@ impl Relay {
         let mut child = place
             .gendan()
             .args(["serve", "--listen", listen])
+            .args(place.config().is_file().then(|| ["--config".into(), place.config()]).into_iter().flatten())
             .env("GENDAN_LOG_LEVEL", "warn")
             .env("GENDAN_ATTEMPTS_PER_MINUTE", "10000")
             .env("GENDAN_TOKEN_S", "86400")

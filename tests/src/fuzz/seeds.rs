@@ -250,7 +250,9 @@ fn payloads(company: &Company) -> Vec<Payload> {
         Cancelled { reason: reason.clone(), evidence: vec![] }.into(),
         PolicyProposed { hash: BlobHash([36; 32]), name: name("furniture"), note: Some(reason.clone()) }
             .into(),
-        PolicyDeclined { hash: BlobHash([36; 32]), reason }.into(),
+        PolicyDeclined { hash: BlobHash([36; 32]), reason: reason.clone() }.into(),
+        IntakeSuspended { day: "2026-12-18".into(), reason: reason.clone() }.into(),
+        IntakeResumed { day: "2026-12-18".into(), reason }.into(),
     ]
 }
 

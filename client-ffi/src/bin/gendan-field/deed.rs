@@ -272,6 +272,17 @@ pub enum Deed {
         #[arg(long)]
         note: Option<String>,
     },
+    /// 依判定提出奖惩 — proposes, in a record about a person, what the rules found of its case.
+    ProposeFound {
+        record: String,
+        rule: String,
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// 暂停接单下单 — lets intake rest on a day to come, such as 2026-12-18.
+    SuspendIntake { day: String, reason: String },
+    /// 恢复接单下单 — lets intake not rest that day after all.
+    ResumeIntake { day: String, reason: String },
     /// 已读 — notes that notices were read.
     MarkRead {
         /// Their ids.
@@ -515,6 +526,9 @@ impl Deed {
             Self::Part { doc, sku, quantity, used, stock } => client.part(doc, sku, quantity, used, stock),
             Self::BecomeOrder { doc, number } => client.become_order(doc, number),
             Self::OpenStock { number, store } => client.open_stock(number, store),
+            Self::ProposeFound { record, rule, kind } => client.propose_found(record, rule, kind),
+            Self::SuspendIntake { day, reason } => client.suspend_intake(day, reason),
+            Self::ResumeIntake { day, reason } => client.resume_intake(day, reason),
             Self::CountIn { stock, sku, quantity, note } => client.count_in(stock, sku, quantity, note),
             Self::MarkRead { notices } => client.mark_read(notices),
             _ => Err(FieldError::protocol("deed", "not one that records")),

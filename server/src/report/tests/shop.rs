@@ -248,8 +248,11 @@ impl Shop {
             self.record(&format!("2026-11-23T{time}"), doc, record);
         }
         self.at("2026-11-23T16:10:00", Command::Visit(doc, visit, AppointmentStatus::Completed));
-        let values =
-            BTreeMap::from([(name("csat"), "5".to_owned()), (name("satisfaction"), "还行".to_owned())]);
+        // First the customer would not say it in a number.
+        let said = |question: &str, answer: &str| BTreeMap::from([(name(question), answer.to_owned())]);
+        let vague = Record { outcome: Outcome::Refused, ..Record::done(name("surveyed")) };
+        self.record("2026-11-24T09:00:00", doc, Record { values: said("satisfaction", "还行"), ..vague });
+        let values = said("csat", "5");
         self.record("2026-11-24T10:00:00", doc, Record { values, ..Record::done(name("surveyed")) });
         // T2: the same order again, answered after 9 working hours, not solved.
         self.request("2026-11-25T09:00:00", "T2", "repair", "O1", Some("normal"));
@@ -305,6 +308,7 @@ pub fn november(now: &str) -> Asked {
         to: Some(date("2026-11-30")),
         store: None,
         visible_to: None,
+        whose: None,
         now_ms: ms(now),
     }
 }

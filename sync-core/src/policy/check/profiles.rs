@@ -103,8 +103,8 @@ const ORDERS: &[(u8, &str, &str, &[&str])] = &[
         "service",
         &["received", "classified", "customer-told", "performed", "followed-up", "reported-back"],
     ),
-    (12, "service-centre", "survey-round", &["asked", "analysed"]),
-    (12, "service-centre", "service-report", &["counted", "reported"]),
+    (12, "service-centre", "survey-round", &["asked", "analysed", "ended"]),
+    (12, "service-centre", "service-report", &["counted", "reported", "ended"]),
     (13, "general", "order", &["handed-in", "refused"]),
     (
         13,

@@ -24,6 +24,7 @@ fn event(n: u8, step: &str, at: &str) -> Event {
         at: trusted(ms(at)),
         by: PersonId::from_bytes([1; 16]),
         items: 2,
+        resolves: None,
     }
 }
 fn order(events: Vec<Event>) -> Case {
@@ -337,6 +338,7 @@ proptest! {
             at: Stamp { wall_ms: *at, offset_min: 0, trusted_ms: None, known_since_ms: *known_since_ms },
             by: PersonId::from_bytes([1; 16]),
             items: *items,
+            resolves: None,
         };
         let date = |days: u16| NaiveDate::from_ymd_opt(2000, 1, 1).unwrap() + Days::new(days.into());
         let case = Case {
@@ -411,6 +413,18 @@ fn an_answer_is_owed_within_working_hours_and_each_question_has_its_own() {
     let again = event(3, "exception", "2026-11-30T16:00:00");
     let case = order(vec![asked, event(2, "escalated", "2026-11-27T17:30:00"), again]);
     assert_eq!(of_x(&case, &policy, "2026-12-01T12:00:00").len(), 1, "the second was not answered");
+}
+
+#[test]
+fn a_resolution_answers_the_exception_that_it_names_and_no_other() {
+    let rule = "form = \"within-hours\"\nfrom = \"exception\"\nuntil = \"resolved\"\nhours = 2";
+    let policy = with_rule(rule);
+    let [first, second] = [1, 2].map(|n| event(n, "exception", &format!("2026-11-27T10:0{n}:00")));
+    let resolved = Event { resolves: Some(second.fact), ..event(3, "resolved", "2026-11-27T10:30:00") };
+    let case = order(vec![first.clone(), second, resolved]);
+    let found = of_x(&case, &policy, "2026-12-01T12:00:00");
+    let facts: Vec<_> = found.iter().map(|f| (f.verdict, f.facts.clone())).collect();
+    assert_eq!(facts, [(Verdict::Breach, vec![first.fact])]);
 }
 
 #[test]

@@ -816,11 +816,15 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_photos(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_propose_found(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_report(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_resolve(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_resume(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_resume_intake(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_settle(
     ): Int
@@ -829,6 +833,8 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_client_ffi_checksum_method_fieldclient_stocks(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_stores(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_suspend_intake(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_sync(
     ): Int
@@ -968,11 +974,15 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_photos(`ptr`: Long,`doc`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_propose_found(`ptr`: Long,`record`: RustBuffer.ByValue,`rule`: RustBuffer.ByValue,`kind`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_report(`ptr`: Long,`doc`: RustBuffer.ByValue,`what`: RustBuffer.ByValue,`proof`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_resolve(`ptr`: Long,`doc`: RustBuffer.ByValue,`exception`: RustBuffer.ByValue,`how`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_resume(`ptr`: Long,`doc`: RustBuffer.ByValue,`note`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_resume_intake(`ptr`: Long,`day`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_settle(`ptr`: Long,`doc`: RustBuffer.ByValue,`left`: RustBuffer.ByValue,`right`: RustBuffer.ByValue,`keep`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -981,6 +991,8 @@ internal object UniffiLib {
     external fun uniffi_client_ffi_fn_method_fieldclient_stocks(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_stores(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_suspend_intake(`ptr`: Long,`day`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_sync(`ptr`: Long,`limitMs`: RustBuffer.ByValue,`cancel`: RustBuffer.ByValue,
     ): Long
@@ -1246,6 +1258,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_photos() and 0xFFFF) != 10839) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_propose_found() and 0xFFFF) != 55222) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_report() and 0xFFFF) != 39253) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1253,6 +1268,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_resume() and 0xFFFF) != 59699) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_resume_intake() and 0xFFFF) != 8272) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_settle() and 0xFFFF) != 14750) {
@@ -1265,6 +1283,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_stores() and 0xFFFF) != 5557) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_suspend_intake() and 0xFFFF) != 64688) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_sync() and 0xFFFF) != 43540) {
@@ -2404,6 +2425,12 @@ public interface FieldClientInterface {
     fun `photos`(`doc`: kotlin.String): List<PhotoLine>
     
     /**
+     * Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+     * penalty or reward, where the rule names none.
+     */
+    fun `proposeFound`(`record`: kotlin.String, `rule`: kotlin.String, `kind`: kotlin.String?): Done
+    
+    /**
      * Reports that quality or date is in danger.
      */
     fun `report`(`doc`: kotlin.String, `what`: kotlin.String, `proof`: List<EvidenceWish>): Done
@@ -2417,6 +2444,11 @@ public interface FieldClientInterface {
      * Lets a ticket's clock run again.
      */
     fun `resume`(`doc`: kotlin.String, `note`: kotlin.String?): Done
+    
+    /**
+     * Lets intake not rest that day after all.
+     */
+    fun `resumeIntake`(`day`: kotlin.String, `reason`: kotlin.String): Done
     
     /**
      * Settles a clash: `left`, `right` and `keep` are facts.
@@ -2437,6 +2469,11 @@ public interface FieldClientInterface {
      * The company's stores.
      */
     fun `stores`(): List<StoreLine>
+    
+    /**
+     * Lets intake rest on a day to come, such as `2026-12-18`.
+     */
+    fun `suspendIntake`(`day`: kotlin.String, `reason`: kotlin.String): Done
     
     /**
      * Connects, runs until everything is brought and taken, and closes. What was taken before an error
@@ -3224,6 +3261,27 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
+     * penalty or reward, where the rule names none.
+     */
+    @Throws(FieldException::class)override fun `proposeFound`(`record`: kotlin.String, `rule`: kotlin.String, `kind`: kotlin.String?): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_propose_found(
+        it,
+        
+        FfiConverterString.lower(`record`),
+        FfiConverterString.lower(`rule`),
+        FfiConverterOptionalString.lower(`kind`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Reports that quality or date is in danger.
      */
     @Throws(FieldException::class)override fun `report`(`doc`: kotlin.String, `what`: kotlin.String, `proof`: List<EvidenceWish>): Done {
@@ -3275,6 +3333,25 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         
         FfiConverterString.lower(`doc`),
         FfiConverterOptionalString.lower(`note`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Lets intake not rest that day after all.
+     */
+    @Throws(FieldException::class)override fun `resumeIntake`(`day`: kotlin.String, `reason`: kotlin.String): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_resume_intake(
+        it,
+        
+        FfiConverterString.lower(`day`),
+        FfiConverterString.lower(`reason`),_status)
 }
     }
     )
@@ -3350,6 +3427,25 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
     UniffiLib.uniffi_client_ffi_fn_method_fieldclient_stores(
         it,
         _status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * Lets intake rest on a day to come, such as `2026-12-18`.
+     */
+    @Throws(FieldException::class)override fun `suspendIntake`(`day`: kotlin.String, `reason`: kotlin.String): Done {
+            return FfiConverterTypeDone.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_suspend_intake(
+        it,
+        
+        FfiConverterString.lower(`day`),
+        FfiConverterString.lower(`reason`),_status)
 }
     }
     )
