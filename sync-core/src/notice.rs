@@ -168,12 +168,27 @@ impl<'a> Outlook<'a> {
         self.judged.as_ref().map(|(case, policy)| judge(case, policy, now_ms)).unwrap_or_default()
     }
 
+    /// What is judged of it.
+    pub fn case(&self) -> Option<&Case> {
+        self.judged.as_ref().map(|(case, _)| case)
+    }
+
     /// What there is to hear at a moment, in no order that matters.
     pub fn notices(&self, now_ms: UnixMs) -> Vec<Notice> {
+        self.notices_by(&self.findings(now_ms), now_ms)
+    }
+
+    /// What there is to hear at a moment, and the first moment after it at which there may be something else
+    /// ([`Outlook::stirs_next`]).
+    pub fn look(&self, now_ms: UnixMs) -> (Vec<Notice>, Option<UnixMs>) {
+        let found = self.findings(now_ms);
+        (self.notices_by(&found, now_ms), self.stirs_by(&found, now_ms))
+    }
+
+    fn notices_by(&self, found: &[Finding], now_ms: UnixMs) -> Vec<Notice> {
         let fresh = |notice: &Notice| (0..KEPT_MS).contains(&now_ms.saturating_sub(notice.at_ms));
         let mut told: Vec<Notice> = self.said.iter().filter(|notice| fresh(notice)).cloned().collect();
         told.extend_from_slice(&self.waiting);
-        let found = self.findings(now_ms);
         let found = found.iter().flat_map(|found| self.telling.found(found, now_ms));
         told.extend(found.filter(|notice| !self.over || fresh(notice)));
         told
@@ -197,6 +212,10 @@ impl<'a> Outlook<'a> {
     /// never will as it stands. What is counted in days turns at midnight of the policy's zone, so every
     /// midnight is such a moment for what is still open.
     pub fn stirs_next(&self, now_ms: UnixMs) -> Option<UnixMs> {
+        self.stirs_by(&self.findings(now_ms), now_ms)
+    }
+
+    fn stirs_by(&self, found: &[Finding], now_ms: UnixMs) -> Option<UnixMs> {
         let (from_ms, until_ms) = self.stirs()?;
         if now_ms < from_ms {
             return Some(from_ms);
@@ -204,7 +223,7 @@ impl<'a> Outlook<'a> {
         let fades = |at_ms: UnixMs| [at_ms, at_ms.saturating_add(KEPT_MS)];
         let mut moments: Vec<UnixMs> = self.said.iter().flat_map(|notice| fades(notice.at_ms)).collect();
         moments.extend(self.waiting.iter().map(|notice| notice.at_ms));
-        let due = self.findings(now_ms).into_iter().filter_map(|found| found.due_ms);
+        let due = found.iter().filter_map(|found| found.due_ms);
         // Late is what is past its moment.
         moments.extend(due.flat_map(|due_ms| [due_ms.saturating_sub(AHEAD_MS), due_ms.saturating_add(1)]));
         if let Some((_, policy)) = self.judged.as_ref().filter(|_| now_ms <= until_ms) {

@@ -10,7 +10,7 @@ use clap::Args;
 use sync_core::store::{DeviceStore, SledStore, StoreError};
 use tracing_subscriber::EnvFilter;
 
-use super::{Company, Context, import, keep, policy, proof, report};
+use super::{Context, import, keep, policy, proof, report};
 use crate::api::{App, router};
 use crate::blob::objects::ObjectBlobs;
 use crate::clock::Clock;
@@ -91,22 +91,32 @@ impl Serve {
         runtime.block_on(async {
             let projection = Projection::open(&place, company.relay.clone()).await;
             let projection = Arc::new(projection.context(keep::READ_MODEL)?);
+            let (relay, log) = (company.relay, company.log);
+            let keys = company.keys;
+            let app = App::open(
+                relay.clone(),
+                projection.clone(),
+                blobs,
+                keys,
+                config.clone(),
+                clock.clone(),
+                metrics,
+            )?;
+            let app = Arc::new(app);
+            // What is told outside is told as documents are read: the read model follows once somebody tells.
             projection.catch_up(clock.unix_ms()).await.context(keep::READ_MODEL)?;
             counted.get_or_init(|| projection.clone());
             let following = clock.clone();
-            let follow = projection.clone().follow(company.relay.heads(), move || following.unix_ms());
+            let follow = projection.clone().follow(relay.heads(), move || following.unix_ms());
             let followed = async {
                 if let Err(error) = follow.await {
                     tracing::error!(%error, "the read model no longer follows; restart to go on");
                 }
                 std::future::pending::<()>().await
             };
-            let audited = audit(company.log.clone());
-            let tidied = tidy(company.log.clone());
-            tokio::spawn(moments(company.relay.clone(), clock.clone()));
-            let Company { relay, keys, .. } = company;
-            let app = App::open(relay, projection, blobs, keys, config.clone(), clock.clone(), metrics)?;
-            let app = Arc::new(app);
+            let audited = audit(log.clone());
+            let tidied = tidy(log.clone());
+            tokio::spawn(moments(relay, clock.clone()));
             tokio::spawn(app.outward.clone().run(clock));
             let serving = listen::serve(router(app), &config, stopped(), move |address| {
                 println!("跟单服务已启动 / gendan is serving on {address}");

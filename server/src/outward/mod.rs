@@ -1,7 +1,7 @@
 //! Outward: what there is to hear is noticed by the relay itself, kept for the office, and told to webhooks.
 //!
-//! In: documents whose moment has come, by the read model; the directory; now. Out: rows of notices
-//! ([`crate::projection::notices`]) and deliveries. Nobody needs to be connected: a deadline passes by the
+//! In: what the read model sees of documents that changed or whose moment has come
+//! ([`crate::projection::notices`]); the directory; now. Out: deliveries. Nobody needs to be connected: a deadline passes by the
 //! relay's clock (S1 第八条, S14 第八条 2). Invariants: a document is looked at only where it changed or its
 //! moment came; what is to be told is durable before the look counts as done; a receiver that hangs holds up
 //! nobody but its own line. Memory is bounded by the hooks' lines, whatever the number of documents. Time is
@@ -18,9 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sync_core::fold::fold;
-use sync_core::ids::{DocId, DocKind, Position};
-use sync_core::notice::{self, Notice, Outlook};
+use sync_core::ids::{DocId, DocKind};
+use sync_core::notice::{self, Notice};
 use sync_core::time::UnixMs;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -28,9 +27,8 @@ use tokio::task::spawn_blocking;
 use crate::clock::{Clock, random};
 use crate::config::Webhook;
 use crate::log::LogError;
-use crate::projection::notices::Look;
 use crate::projection::{Projection, ProjectionError};
-use crate::relay::{Footing, Relay, RelayError};
+use crate::relay::{Footing, Relay};
 use hook::Hook;
 use outbox::{Outbox, Standing, Telling};
 
@@ -38,8 +36,6 @@ use outbox::{Outbox, Standing, Telling};
 const TICK: Duration = Duration::from_secs(2);
 /// Documents that are looked at together: some tens of milliseconds.
 const LOOKS: u32 = 64;
-/// When a document is looked at again that a full line kept from being told.
-const FULL_AGAIN_MS: i64 = 10 * 60_000;
 /// How long a line sleeps at most: so late a clock that was set forward is noticed.
 const NAP: Duration = Duration::from_secs(5);
 
@@ -55,9 +51,6 @@ pub enum OutwardError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The relay.
-    #[error(transparent)]
-    Relay(#[from] RelayError),
     /// The read model.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
@@ -73,16 +66,61 @@ struct Outlet {
     woken: Notify,
 }
 
+/// Every hook, with what is kept for it.
+struct Outlets {
+    outbox: Outbox,
+    lines: Vec<Outlet>,
+}
+
 /// Notices on their way out.
 pub struct Outward {
     relay: Arc<Relay>,
     projection: Arc<Projection>,
-    outbox: Arc<Outbox>,
-    outlets: Vec<Outlet>,
+    outlets: Arc<Outlets>,
     /// What was last told of the company's policies.
     reviewed: Mutex<Option<Vec<Notice>>>,
     /// Held while documents are looked at.
     looking: tokio::sync::Mutex<()>,
+}
+
+impl Outlets {
+    /// Keeps what webhooks are to be told of a document; whether one of their lines was full.
+    fn tell(
+        &self,
+        doc: DocId,
+        notices: &[Notice],
+        footing: &Footing,
+        now_ms: UnixMs,
+    ) -> Result<bool, LogError> {
+        if self.outbox.is_idle() || doc.kind() == DocKind::Conduct {
+            return Ok(false);
+        }
+        let mut things: BTreeMap<[u8; 16], Vec<&Notice>> = BTreeMap::new();
+        for notice in notices.iter().filter(|notice| notice.at_ms <= now_ms) {
+            things.entry(notice.id).or_default().push(notice);
+        }
+        let telling = |(id, notices): (&[u8; 16], &Vec<&Notice>)| {
+            let first = notices.first()?;
+            let told = self.lines.iter().enumerate();
+            let told = told.filter(|(_, outlet)| outlet.hook.config.tells(first.kind));
+            let lines: Vec<usize> = told.map(|(at, _)| at).collect();
+            if lines.is_empty() {
+                return None;
+            }
+            let body = hook::body(notices, &footing.directory);
+            Some(Telling { id: *id, at_ms: first.at_ms, lines, body })
+        };
+        let tellings: Vec<Telling> = things.iter().filter_map(telling).collect();
+        let (queued, full) = self.outbox.tell(doc, &tellings, now_ms)?;
+        self.wake(&queued);
+        Ok(full)
+    }
+
+    fn wake(&self, lines: &BTreeSet<usize>) {
+        for outlet in lines.iter().filter_map(|at| self.lines.get(*at)) {
+            outlet.woken.notify_one();
+        }
+    }
 }
 
 /// How it stands with a webhook.
@@ -106,13 +144,17 @@ impl Outward {
             let client = post::client(&hook).map_err(|_| OutwardError::Client(config.name.clone()))?;
             Ok(Outlet { hook, client, woken: Notify::new() })
         };
-        let outlets = webhooks.iter().map(outlet).collect::<Result<Vec<_>, OutwardError>>()?;
-        let names = outlets.iter().map(|outlet| outlet.hook.config.name.clone()).collect();
-        let outbox = Arc::new(Outbox::open(relay.log().clone(), names, now_ms)?);
+        let lines = webhooks.iter().map(outlet).collect::<Result<Vec<_>, OutwardError>>()?;
+        let names = lines.iter().map(|outlet| outlet.hook.config.name.clone()).collect();
+        let outbox = Outbox::open(relay.log().clone(), names, now_ms)?;
+        let outlets = Arc::new(Outlets { outbox, lines });
+        let telling = outlets.clone();
+        projection.tells(Arc::new(move |doc, notices, footing, now_ms| {
+            telling.tell(doc, notices, footing, now_ms)
+        }));
         Ok(Self {
             relay,
             projection,
-            outbox,
             outlets,
             reviewed: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
@@ -126,36 +168,12 @@ impl Outward {
         self.review(now_ms).await?;
         let mut count = 0;
         loop {
-            let docs = self.projection.stirring(now_ms, LOOKS).await?;
-            if docs.is_empty() {
+            let looked = self.projection.look_again(now_ms, LOOKS).await?;
+            if looked == 0 {
                 return Ok(count);
             }
-            count += docs.len();
-            let own = self.clone();
-            let looks = spawn_blocking(move || own.look(&docs, now_ms)).await;
-            self.projection.looked(&looks.map_err(|_| OutwardError::Interrupted)??).await?;
+            count += looked;
         }
-    }
-
-    /// Looks at documents and keeps for the webhooks what they are to be told.
-    fn look(&self, docs: &[(DocId, Position)], now_ms: UnixMs) -> Result<Vec<Look>, OutwardError> {
-        let footing = self.relay.footing();
-        let mut looks = Vec::with_capacity(docs.len());
-        for (doc, position) in docs {
-            let rules = footing.rules();
-            let found = self.relay.look(*doc, |found| {
-                let state = fold(found, &rules);
-                let outlook = Outlook::of(found, &state, &rules);
-                (outlook.notices(now_ms), outlook.stirs_next(now_ms))
-            })?;
-            let (notices, mut next_ms) = found.unwrap_or_default();
-            if self.tell(*doc, &notices, &footing, now_ms)? {
-                let again_ms = now_ms.saturating_add(FULL_AGAIN_MS);
-                next_ms = Some(next_ms.map_or(again_ms, |next_ms| next_ms.min(again_ms)));
-            }
-            looks.push(Look { doc: *doc, position: *position, notices, next_ms });
-        }
-        Ok(looks)
     }
 
     /// The company's own notices: they are few, so they are looked at each time.
@@ -167,60 +185,21 @@ impl Outward {
             return Ok(());
         }
         let doc = DocId::directory(self.relay.company());
-        let (own, notices) = (self.clone(), found.clone());
-        let told = spawn_blocking(move || own.tell(doc, &notices, &footing, now_ms)).await;
+        let (outlets, notices) = (self.outlets.clone(), found.clone());
+        let told = spawn_blocking(move || outlets.tell(doc, &notices, &footing, now_ms)).await;
         let full = told.map_err(|_| OutwardError::Interrupted)??;
-        let look = Look { doc, position: Position::default(), notices: found.clone(), next_ms: None };
-        self.projection.looked(&[look]).await?;
+        self.projection.company_looked(&found).await?;
         if !full {
             *last() = Some(found);
         }
         Ok(())
     }
 
-    /// Keeps what webhooks are to be told of a document; whether one of their lines was full.
-    fn tell(
-        &self,
-        doc: DocId,
-        notices: &[Notice],
-        footing: &Footing,
-        now_ms: UnixMs,
-    ) -> Result<bool, LogError> {
-        if self.outbox.is_idle() || doc.kind() == DocKind::Conduct {
-            return Ok(false);
-        }
-        let mut things: BTreeMap<[u8; 16], Vec<&Notice>> = BTreeMap::new();
-        for notice in notices.iter().filter(|notice| notice.at_ms <= now_ms) {
-            things.entry(notice.id).or_default().push(notice);
-        }
-        let telling = |(id, notices): (&[u8; 16], &Vec<&Notice>)| {
-            let first = notices.first()?;
-            let told = self.outlets.iter().enumerate();
-            let told = told.filter(|(_, outlet)| outlet.hook.config.tells(first.kind));
-            let lines: Vec<usize> = told.map(|(at, _)| at).collect();
-            if lines.is_empty() {
-                return None;
-            }
-            let body = hook::body(notices, &footing.directory);
-            Some(Telling { id: *id, at_ms: first.at_ms, lines, body })
-        };
-        let tellings: Vec<Telling> = things.iter().filter_map(telling).collect();
-        let (queued, full) = self.outbox.tell(doc, &tellings, now_ms)?;
-        self.wake(&queued);
-        Ok(full)
-    }
-
-    fn wake(&self, lines: &BTreeSet<usize>) {
-        for outlet in lines.iter().filter_map(|at| self.outlets.get(*at)) {
-            outlet.woken.notify_one();
-        }
-    }
-
     /// Tries the next delivery of a line whose moment has come; whether there was one.
     pub async fn post(&self, line: usize, clock: &Clock) -> Result<bool, OutwardError> {
-        let Some(Outlet { hook, client, .. }) = self.outlets.get(line) else { return Ok(false) };
-        let (outbox, now_ms) = (self.outbox.clone(), clock.unix_ms());
-        let due = spawn_blocking(move || outbox.due(line, now_ms)).await;
+        let Some(Outlet { hook, client, .. }) = self.outlets.lines.get(line) else { return Ok(false) };
+        let (outlets, now_ms) = (self.outlets.clone(), clock.unix_ms());
+        let due = spawn_blocking(move || outlets.outbox.due(line, now_ms)).await;
         let Some(delivery) = due.map_err(|_| OutwardError::Interrupted)?? else { return Ok(false) };
         let answer = post::post(client, hook, &delivery, now_ms).await;
         let outcome = if answer.means == outbox::Means::Confirmed { "confirmed" } else { "failed" };
@@ -233,9 +212,10 @@ impl Outward {
             "told outside"
         );
         metrics::counter!("gendan_webhook_attempts_total", "hook" => name, "outcome" => outcome).increment(1);
-        let (outbox, now_ms) = (self.outbox.clone(), clock.unix_ms());
+        let (outlets, now_ms) = (self.outlets.clone(), clock.unix_ms());
         let chance = u64::from_be_bytes(random());
-        let kept = spawn_blocking(move || outbox.answered(line, delivery, &answer, now_ms, chance)).await;
+        let kept =
+            spawn_blocking(move || outlets.outbox.answered(line, delivery, &answer, now_ms, chance)).await;
         kept.map_err(|_| OutwardError::Interrupted)??;
         Ok(true)
     }
@@ -243,24 +223,24 @@ impl Outward {
     /// Puts what is parked of a hook back into its line; how many that were, or `None` where no hook has this
     /// name.
     pub fn retry(&self, name: &str, now_ms: UnixMs) -> Result<Option<usize>, OutwardError> {
-        let Some(line) = self.outlets.iter().position(|outlet| outlet.hook.config.name == name) else {
+        let Some(line) = self.outlets.lines.iter().position(|outlet| outlet.hook.config.name == name) else {
             return Ok(None);
         };
-        let count = self.outbox.retry(line, now_ms)?;
-        self.wake(&BTreeSet::from([line]));
+        let count = self.outlets.outbox.retry(line, now_ms)?;
+        self.outlets.wake(&BTreeSet::from([line]));
         Ok(Some(count))
     }
 
     /// How it stands with each webhook.
     pub fn hooks(&self) -> Vec<HookView<'_>> {
-        let both = self.outlets.iter().zip(self.outbox.standings());
+        let both = self.outlets.lines.iter().zip(self.outlets.outbox.standings());
         both.map(|(outlet, standing)| HookView { hook: &outlet.hook, standing }).collect()
     }
 
     /// Looks every few seconds and serves every line, until it is dropped.
     pub async fn run(self: Arc<Self>, clock: Clock) {
         let mut lines = tokio::task::JoinSet::new();
-        for line in 0..self.outlets.len() {
+        for line in 0..self.outlets.lines.len() {
             lines.spawn(self.clone().serve(line, clock.clone()));
         }
         let mut ticks = tokio::time::interval(TICK);
@@ -286,11 +266,12 @@ impl Outward {
                     continue;
                 }
             }
-            let wait_ms = self.outbox.next_ms(line).map(|next_ms| next_ms.saturating_sub(clock.unix_ms()));
+            let wait_ms =
+                self.outlets.outbox.next_ms(line).map(|next_ms| next_ms.saturating_sub(clock.unix_ms()));
             let wait = wait_ms.and_then(|ms| u64::try_from(ms).ok()).map_or(NAP, Duration::from_millis);
             tokio::select! {
                 () = tokio::time::sleep(wait.clamp(Duration::from_millis(50), NAP)) => {}
-                () = self.outlets[line].woken.notified() => {}
+                () = self.outlets.lines[line].woken.notified() => {}
             }
         }
     }

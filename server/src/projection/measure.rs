@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use sync_core::directory::Rules;
 use sync_core::document::Document;
 use sync_core::fact::kinds::{AppointmentStatus, Outcome, Step as StepFact};
-use sync_core::findings;
 use sync_core::fold::{Saying, State};
 use sync_core::ids::{DocKind, FactId, ItemId, Name, PersonId};
 use sync_core::policy::calendar::WorkCalendar;
@@ -107,21 +106,26 @@ pub(super) struct Judged {
 }
 
 /// Takes what reports count; nothing before the case is opened or a policy is published.
-pub(super) fn measures(doc: &Document, state: &State, rules: &Rules<'_>, items: &[ItemId]) -> Measures {
+pub(super) fn measures(
+    doc: &Document,
+    state: &State,
+    rules: &Rules<'_>,
+    items: &[ItemId],
+    case: Option<&Case>,
+) -> Measures {
     let opened = state.opened.as_ref().map(|opened| opened.said.at.best().0);
     let Some((version, policy)) = opened.and_then(|ms| rules.at(ms)) else { return Measures::default() };
-    let case = findings::case_of(doc, state, rules);
     let seen = Seen { state, policy, flow: state.flow(rules), calendar: WorkCalendar::of(policy) };
     let kind = doc.id().kind();
     Measures {
         order: (kind == DocKind::Order).then(|| OrderMeasures {
-            place_by: case.as_ref().and_then(|case| case.place_by(policy)).map(|day| day.to_string()),
+            place_by: case.and_then(|case| case.place_by(policy)).map(|day| day.to_string()),
             ..seen.order(items)
         }),
-        ticket: (kind == DocKind::Ticket).then(|| seen.ticket(case.as_ref())),
+        ticket: (kind == DocKind::Ticket).then(|| seen.ticket(case)),
         answers: seen.answers(),
         ratings: seen.ratings(),
-        judged: case.and_then(|case| kept(&case, version, policy)),
+        judged: case.and_then(|case| kept(case, version, policy)),
     }
 }
 

@@ -33,6 +33,7 @@ use sync_core::time::UnixMs;
 use tokio::sync::{Mutex, watch};
 
 use crate::relay::{Relay, RelayError};
+use notices::{Tell, Telling};
 use schema::Found;
 
 /// Entries of the log that one transaction takes.
@@ -105,6 +106,8 @@ pub struct Projection {
     pool: SqlitePool,
     /// Held while the log is followed: one writer.
     writer: Mutex<()>,
+    /// Who tells outside what there is to hear.
+    tell: std::sync::Mutex<Option<Arc<Tell>>>,
 }
 
 impl Projection {
@@ -126,7 +129,7 @@ impl Projection {
         if found == Found::Empty {
             schema::create(&mut *pool.acquire().await?, &company, &epoch).await?;
         }
-        Ok(Self { relay, pool, writer: Mutex::new(()) })
+        Ok(Self { relay, pool, writer: Mutex::new(()), tell: std::sync::Mutex::default() })
     }
 
     /// The position that the rows stand for.
@@ -135,17 +138,22 @@ impl Projection {
         Ok(Position(u64::try_from(position).unwrap_or(0)))
     }
 
-    /// Reads the log to its end and writes what it touched; gives the position reached. `now_ms` is only
-    /// for the log line: no row depends on it.
+    /// Reads the log to its end and writes what it touched; gives the position reached. Only rows of notices
+    /// depend on `now_ms`.
     pub async fn catch_up(&self, now_ms: UnixMs) -> Result<Position, ProjectionError> {
         let _one_writer = self.writer.lock().await;
         let start = self.position().await?;
         let mut at = start;
         loop {
             let relay = self.relay.clone();
-            let staged = tokio::task::spawn_blocking(move || stage::stage(&relay, at, BATCH_ENTRIES)).await;
+            let (tell, telling) = (self.teller(), self.teller());
+            let staged = tokio::task::spawn_blocking(move || {
+                let telling = telling.as_ref().map(|tell| Telling { tell: &**tell, now_ms });
+                stage::stage(&relay, at, BATCH_ENTRIES, telling.as_ref())
+            });
+            let staged = staged.await;
             let Some(staged) = staged.map_err(|_| ProjectionError::Interrupted)?? else { break };
-            at = write::write(&self.pool, &self.relay, staged).await?;
+            at = write::write(&self.pool, &self.relay, staged, tell.map(|tell| (tell, now_ms))).await?;
         }
         if at > start {
             tracing::debug!(from = start.0, to = at.0, now_ms, "the read model has caught up");

@@ -1,25 +1,33 @@
 //! Notices as rows: which documents are to be looked at again and when, and what each has to tell as of its
 //! last look.
 //!
-//! In: documents that changed, as of their first moment; what a look at one came to. Out: the documents
-//! whose moment has come; a person's notices, newest first, in pages. Times are Unix milliseconds. These two
+//! In: documents that changed, looked at as they are read; documents whose moment has come. Out: a person's
+//! notices, newest first, in pages. Times are Unix milliseconds. These two
 //! tables are the only ones that depend on the time: they say what was so at the last look, which follows the
-//! log and the clock by seconds. A document that changed after it was looked at stays to be looked at.
-//! Deliberately not here: the look itself ([`crate::outward`]).
+//! log and the clock by seconds. What is to be told outside is kept before a look counts as done; without
+//! anybody who tells ([`Projection::tells`]) what changed stays to be looked at. Deliberately not here: what
+//! there is to hear (`sync_core::notice`), and how it is told ([`crate::outward`]).
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use sync_core::directory::Rules;
+use sync_core::fold::fold;
 use sync_core::ids::{DocId, PersonId, Position};
-use sync_core::notice::{Notice, To};
+use sync_core::notice::{Notice, Outlook, To};
 use sync_core::time::UnixMs;
 
 use super::query::{LIMIT_MAX, visible};
-use super::write::number;
+use super::write::{clear, insert, number};
 use super::{Projection, ProjectionError};
-use crate::relay::audience;
+use crate::log::LogError;
+use crate::relay::{Footing, RelayError, audience};
 
+/// When a document is looked at again of which not everything could be told.
+const TOLD_AGAIN_MS: i64 = 10 * 60_000;
 /// Bytes of a cursor at most.
 const CURSOR_BYTES_MAX: usize = 200;
 
@@ -34,6 +42,33 @@ pub struct Look {
     pub notices: Vec<Notice>,
     /// When it is to be looked at again; never as it stands where none.
     pub next_ms: Option<UnixMs>,
+}
+
+impl Look {
+    pub(super) fn at(doc: DocId, position: Position, outlook: &Outlook<'_>, now_ms: UnixMs) -> Self {
+        let (notices, next_ms) = outlook.look(now_ms);
+        Self { doc, position, notices, next_ms }
+    }
+}
+
+/// Keeps what is to be told outside of a document's notices; whether some of it must be told again later.
+pub type Tell = dyn Fn(DocId, &[Notice], &Footing, UnixMs) -> Result<bool, LogError> + Send + Sync;
+
+/// Who tells outside, and when it is.
+pub(super) struct Telling<'a> {
+    pub tell: &'a Tell,
+    pub now_ms: UnixMs,
+}
+
+impl Telling<'_> {
+    /// Has it kept before the look counts as done.
+    pub(super) fn tell(&self, look: &mut Look, footing: &Footing) -> Result<(), LogError> {
+        if (self.tell)(look.doc, &look.notices, footing, self.now_ms)? {
+            let again_ms = self.now_ms.saturating_add(TOLD_AGAIN_MS);
+            look.next_ms = Some(look.next_ms.map_or(again_ms, |next_ms| next_ms.min(again_ms)));
+        }
+        Ok(())
+    }
 }
 
 /// One notice of a person.
@@ -69,9 +104,45 @@ pub struct NoticePage {
 }
 
 impl Projection {
-    /// At most so many documents whose moment has come, the longest waiting first, each with where the log
-    /// last changed it.
-    pub async fn stirring(
+    /// From now on what documents have to tell is told by this as they are looked at.
+    pub fn tells(&self, tell: Arc<Tell>) {
+        *self.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
+    }
+
+    pub(super) fn teller(&self) -> Option<Arc<Tell>> {
+        self.tell.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks again at no more than so many documents whose moment has come, the longest waiting first; how
+    /// many that were, none also where nobody tells.
+    pub async fn look_again(&self, now_ms: UnixMs, limit: u32) -> Result<usize, ProjectionError> {
+        let Some(tell) = self.teller() else { return Ok(0) };
+        let due = self.stirring(now_ms, limit).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let (count, relay) = (due.len(), self.relay.clone());
+        let looked = tokio::task::spawn_blocking(move || -> Result<Vec<Look>, RelayError> {
+            let (footing, telling) = (relay.footing(), Telling { tell: &*tell, now_ms });
+            let mut looks = Vec::with_capacity(due.len());
+            for (id, position) in due {
+                let found = relay.look(id, |doc| {
+                    let (rules, state) = (footing.rules(), fold(doc, &footing.rules()));
+                    Look::at(id, position, &Outlook::of(doc, &state, &rules), now_ms)
+                })?;
+                let nothing = || Look { doc: id, position, notices: Vec::new(), next_ms: None };
+                let mut look = found.unwrap_or_else(nothing);
+                telling.tell(&mut look, &footing)?;
+                looks.push(look);
+            }
+            Ok(looks)
+        });
+        self.looked(&looked.await.map_err(|_| ProjectionError::Interrupted)??).await?;
+        Ok(count)
+    }
+
+    /// The documents whose moment has come, each with where the log last changed it.
+    pub(super) async fn stirring(
         &self,
         now_ms: UnixMs,
         limit: u32,
@@ -92,25 +163,36 @@ impl Projection {
         Ok(count.bind(now_ms).fetch_one(&self.pool).await?)
     }
 
-    /// Writes what looks came to, all of them or none. One whose document changed meanwhile is not the last.
-    pub async fn looked(&self, looks: &[Look]) -> Result<(), ProjectionError> {
+    /// Writes what looks came to, all of them or none; not of a document that changed meanwhile, which was
+    /// looked at again as it was read.
+    pub(super) async fn looked(&self, looks: &[Look]) -> Result<(), ProjectionError> {
         let _one_writer = self.writer.lock().await;
         let mut tx = self.pool.begin().await?;
         for look in looks {
             let doc = look.doc.to_string();
-            sqlx::query("DELETE FROM notices WHERE doc = ?").bind(&doc).execute(&mut *tx).await?;
-            for notice in &look.notices {
-                put_notice(&mut tx, &doc, notice).await?;
-            }
-            let done = match look.next_ms {
+            let still = match look.next_ms {
                 Some(next_ms) => {
-                    let again = "UPDATE stirring SET next_ms = ? WHERE doc = ? AND position = ?";
-                    sqlx::query(again).bind(next_ms)
+                    sqlx::query("UPDATE stirring SET next_ms = ? WHERE doc = ? AND position = ?")
+                        .bind(next_ms)
                 }
                 None => sqlx::query("DELETE FROM stirring WHERE doc = ? AND position = ?"),
             };
-            done.bind(&doc).bind(number(look.position.0)).execute(&mut *tx).await?;
+            let still = still.bind(&doc).bind(number(look.position.0));
+            if still.execute(&mut *tx).await?.rows_affected() == 1 {
+                put_notices(&mut tx, &[(&doc, look)]).await?;
+            }
         }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes what there is to hear about the company, in place of what there was.
+    pub async fn company_looked(&self, notices: &[Notice]) -> Result<(), ProjectionError> {
+        let id = DocId::directory(self.relay.company());
+        let look = Look { doc: id, position: Position::default(), notices: notices.to_vec(), next_ms: None };
+        let _one_writer = self.writer.lock().await;
+        let mut tx = self.pool.begin().await?;
+        put_notices(&mut tx, &[(&id.to_string(), &look)]).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -155,29 +237,35 @@ impl Projection {
     }
 }
 
-async fn put_notice(tx: &mut SqliteConnection, doc: &str, notice: &Notice) -> Result<(), ProjectionError> {
-    let (to, whom) = match &notice.to {
+/// Writes the notices of documents, in place of those that stood for them.
+pub(super) async fn put_notices(
+    tx: &mut SqliteConnection,
+    looks: &[(&String, &Look)],
+) -> Result<(), ProjectionError> {
+    let docs: Vec<&String> = looks.iter().map(|(doc, _)| *doc).collect();
+    clear(tx, "DELETE FROM notices WHERE doc IN (", &docs).await?;
+    let all = looks.iter().flat_map(|(doc, look)| look.notices.iter().map(move |notice| (*doc, notice)));
+    let mut seen = BTreeSet::new();
+    // One thing is told once to each, whichever way it was come upon.
+    let rows: Vec<_> = all.filter(|(doc, notice)| seen.insert((*doc, notice.id, whom(notice)))).collect();
+    let into = "notices (id, recipient, whom, doc, kind, number, store, at_ms, due_ms, zh, en)";
+    insert(tx, into, &rows, |row, (doc, notice)| {
+        let (to, whom) = whom(notice);
+        row.push_bind(hex::encode(notice.id)).push_bind(to).push_bind(whom).push_bind(*doc);
+        row.push_bind(notice.kind.words().0).push_bind(&notice.number);
+        row.push_bind(notice.store.map(|store| store.to_string())).push_bind(notice.at_ms);
+        row.push_bind(notice.due_ms).push_bind(&notice.words.0).push_bind(&notice.words.1);
+    })
+    .await
+}
+
+/// Whom a notice is for, as its row says it.
+fn whom(notice: &Notice) -> (&'static str, String) {
+    match &notice.to {
         To::Person(person) => ("person", person.to_string()),
         To::Role(role) => ("role", role.to_string()),
         To::Power(power) => ("power", power.name().to_owned()),
-    };
-    let insert = "INSERT INTO notices (id, recipient, whom, doc, kind, number, store, at_ms, due_ms, zh, en)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    sqlx::query(insert)
-        .bind(hex::encode(notice.id))
-        .bind(to)
-        .bind(whom)
-        .bind(doc)
-        .bind(notice.kind.words().0)
-        .bind(&notice.number)
-        .bind(notice.store.map(|store| store.to_string()))
-        .bind(notice.at_ms)
-        .bind(notice.due_ms)
-        .bind(&notice.words.0)
-        .bind(&notice.words.1)
-        .execute(tx)
-        .await?;
-    Ok(())
+    }
 }
 
 /// The same rule as [`Notice::reaches`], as SQL.

@@ -11,9 +11,12 @@ use sync_core::domain::fields::{Map, Value, parse_money, split_item_key};
 use sync_core::fold::{State, fold};
 use sync_core::ids::{DocId, DocKind, ItemId, Position};
 use sync_core::money::Money;
+use sync_core::notice::Outlook;
+use sync_core::time::UnixMs;
 use sync_core::view::row::Row;
 
 use super::measure::{self, Measures, PLACED};
+use super::notices::{Look, Telling};
 use super::{said, words};
 use crate::log::{Entry, Tag};
 use crate::relay::audience::tags;
@@ -32,6 +35,8 @@ pub(super) struct Staged {
 pub(super) struct Case {
     pub row: Row,
     pub position: Position,
+    /// What there is to hear of it, where somebody tells it outside; otherwise it is looked at later.
+    pub look: Option<Look>,
     pub texts: Texts,
     pub opened_by: String,
     pub escalations: i64,
@@ -70,7 +75,12 @@ pub(super) struct Texts {
 }
 
 /// Reads at most `limit` entries after a position and folds what they touched; `None` at the log's end.
-pub(super) fn stage(relay: &Relay, after: Position, limit: usize) -> Result<Option<Staged>, RelayError> {
+pub(super) fn stage(
+    relay: &Relay,
+    after: Position,
+    limit: usize,
+    telling: Option<&Telling<'_>>,
+) -> Result<Option<Staged>, RelayError> {
     let entries = relay.entries(after, limit)?;
     let Some(last) = entries.last() else { return Ok(None) };
     let upto = last.position;
@@ -91,7 +101,7 @@ pub(super) fn stage(relay: &Relay, after: Position, limit: usize) -> Result<Opti
         relay.document(DocId::directory(relay.company()))?;
     }
     let footing = relay.footing();
-    let cases = cases(relay, &footing, &touched)?;
+    let cases = cases(relay, &footing, &touched, telling)?;
     Ok(Some(Staged { upto, cases, directory, footing }))
 }
 
@@ -99,20 +109,31 @@ pub(super) fn cases(
     relay: &Relay,
     footing: &Footing,
     touched: &BTreeMap<DocId, Position>,
+    telling: Option<&Telling<'_>>,
 ) -> Result<Vec<Case>, RelayError> {
-    let made = touched.iter().map(|(doc, position)| case(relay, footing, *doc, *position));
+    let made = touched.iter().map(|(doc, position)| case(relay, footing, (*doc, *position), telling));
     made.filter_map(Result::transpose).collect()
 }
 
 /// What one order or ticket comes to; `None` where only its money facet has arrived so far.
-fn case(relay: &Relay, footing: &Footing, id: DocId, position: Position) -> Result<Option<Case>, RelayError> {
-    let Some(made) = relay.look(id, |doc| case_of(doc, footing, position))? else { return Ok(None) };
+fn case(
+    relay: &Relay,
+    footing: &Footing,
+    (id, position): (DocId, Position),
+    telling: Option<&Telling<'_>>,
+) -> Result<Option<Case>, RelayError> {
+    let now_ms = telling.map(|telling| telling.now_ms);
+    let made = relay.look(id, |doc| case_of(doc, footing, position, now_ms))?;
+    let Some(mut made) = made else { return Ok(None) };
+    if let Some((look, telling)) = made.look.as_mut().zip(telling) {
+        telling.tell(look, footing)?;
+    }
     let (total, paid) = money(relay, footing, id)?;
     Ok(Some(Case { total, paid, ..made }))
 }
 
-/// One order or ticket without its money.
-fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
+/// One order or ticket without its money; looked at where the moment is given.
+fn case_of(doc: &Document, footing: &Footing, position: Position, now_ms: Option<UnixMs>) -> Case {
     let rules = footing.rules();
     let state = fold(doc, &rules);
     let mut items: BTreeMap<ItemId, BTreeMap<String, Value>> = BTreeMap::new();
@@ -122,7 +143,9 @@ fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
         }
     }
     let named: Vec<ItemId> = items.keys().copied().collect();
-    let row = Row::of(doc, &state, &rules);
+    let outlook = Outlook::of(doc, &state, &rules);
+    let look = now_ms.map(|now_ms| Look::at(doc.id(), position, &outlook, now_ms));
+    let row = Row::still(doc, &state, &rules);
     let tokens = tokens(doc, &state, &row, &items);
     let tags = tags(&state);
     let seers = tags.iter().filter_map(|tag| match tag {
@@ -132,6 +155,7 @@ fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
     Case {
         row,
         position,
+        look,
         texts: texts(doc, &state),
         opened_by: state.opened.as_ref().map(|opened| opened.said.by.to_string()).unwrap_or_default(),
         escalations: i64::try_from(state.escalations.len()).unwrap_or(i64::MAX),
@@ -146,7 +170,7 @@ fn case_of(doc: &Document, footing: &Footing, position: Position) -> Case {
         seers: seers.collect(),
         everyone: tags.contains(&Tag::Everyone),
         items: items.into_iter().collect(),
-        measures: measure::measures(doc, &state, &rules, &named),
+        measures: measure::measures(doc, &state, &rules, &named, outlook.case()),
         tokens,
     }
 }

@@ -11,9 +11,11 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use sync_core::domain::fields::Value;
 use sync_core::ids::{DocId, Position};
+use sync_core::time::UnixMs;
 
 use super::ProjectionError;
 use super::measure::Line;
+use super::notices::{Tell, Telling, put_notices};
 use super::stage::{Case, Staged, cases, text_of};
 use crate::relay::{Footing, Relay};
 
@@ -32,6 +34,7 @@ pub(super) async fn write(
     pool: &SqlitePool,
     relay: &Arc<Relay>,
     staged: Staged,
+    tell: Option<(Arc<Tell>, UnixMs)>,
 ) -> Result<Position, ProjectionError> {
     let mut tx = pool.begin().await?;
     let footing = staged.footing;
@@ -45,7 +48,11 @@ pub(super) async fn write(
             all.insert(doc, Position(u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)));
         }
         let (relay, footing) = (relay.clone(), footing.clone());
-        let again = tokio::task::spawn_blocking(move || cases(&relay, &footing, &all)).await;
+        let again = tokio::task::spawn_blocking(move || {
+            let telling = tell.as_ref().map(|(tell, now_ms)| Telling { tell: &**tell, now_ms: *now_ms });
+            cases(&relay, &footing, &all, telling.as_ref())
+        });
+        let again = again.await;
         put(&mut tx, &again.map_err(|_| ProjectionError::Interrupted)??).await?;
     }
     put(&mut tx, &staged.cases).await?;
@@ -103,12 +110,16 @@ async fn put(tx: &mut SqliteConnection, cases: &[Case]) -> Result<(), Projection
         put_ratings(tx, cases, &docs).await?;
         put_judged(tx, cases, &docs).await?;
         put_search(tx, cases, &ids).await?;
-        put_stirring(tx, cases, &docs).await?;
+        put_looks(tx, cases, &docs).await?;
     }
     Ok(())
 }
 
-async fn clear<'a, T>(tx: &mut SqliteConnection, begin: &str, keys: &'a [T]) -> Result<(), ProjectionError>
+pub(super) async fn clear<'a, T>(
+    tx: &mut SqliteConnection,
+    begin: &str,
+    keys: &'a [T],
+) -> Result<(), ProjectionError>
 where
     &'a T: sqlx::Encode<'a, Sqlite> + sqlx::Type<Sqlite> + Send,
 {
@@ -122,7 +133,7 @@ where
 }
 
 /// Inserts rows, as many with one statement as SQLite lets us bind.
-async fn insert<'a, R>(
+pub(super) async fn insert<'a, R>(
     tx: &mut SqliteConnection,
     into: &str,
     rows: &[R],
@@ -302,23 +313,24 @@ async fn put_search(tx: &mut SqliteConnection, cases: &[Case], ids: &[i64]) -> R
 }
 
 /// Cases that changed are to be looked at: at their first moment, or at once where something of them is told.
-async fn put_stirring(
+/// What there is to hear of the cases that were looked at, and when each is to be looked at again; what was
+/// not, as soon as may be.
+async fn put_looks(
     tx: &mut SqliteConnection,
     cases: &[Case],
     docs: &[String],
 ) -> Result<(), ProjectionError> {
-    let upsert = "INSERT INTO stirring (doc, next_ms, position)
-        SELECT ?1, CASE WHEN EXISTS (SELECT 1 FROM notices WHERE doc = ?1) THEN 0 ELSE ?2 END, ?3
-        WHERE ?2 IS NOT NULL OR EXISTS (SELECT 1 FROM notices WHERE doc = ?1)
-        ON CONFLICT (doc) DO UPDATE SET next_ms = excluded.next_ms, position = excluded.position";
-    for (case, doc) in cases.iter().zip(docs) {
-        let from_ms = case.row.stirs.map(|(from_ms, _)| from_ms);
-        let put = sqlx::query(upsert).bind(doc).bind(from_ms).bind(number(case.position.0));
-        if put.execute(&mut *tx).await?.rows_affected() == 0 {
-            sqlx::query("DELETE FROM stirring WHERE doc = ?").bind(doc).execute(&mut *tx).await?;
-        }
-    }
-    Ok(())
+    let all = || cases.iter().zip(docs);
+    let looked: Vec<_> = all().filter_map(|(case, doc)| Some((doc, case.look.as_ref()?))).collect();
+    put_notices(tx, &looked).await?;
+    clear(tx, "DELETE FROM stirring WHERE doc IN (", docs).await?;
+    let next = |case: &Case| case.look.as_ref().map_or(Some(0), |look| look.next_ms);
+    let rows: Vec<_> =
+        all().filter_map(|(case, doc)| Some((doc, next(case)?, number(case.position.0)))).collect();
+    insert(tx, "stirring (doc, next_ms, position)", &rows, |row, (doc, next_ms, position)| {
+        row.push_bind(*doc).push_bind(*next_ms).push_bind(*position);
+    })
+    .await
 }
 
 async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i64, ProjectionError> {

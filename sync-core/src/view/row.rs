@@ -65,6 +65,11 @@ pub struct Row {
 impl Row {
     /// The line of a document.
     pub fn of(doc: &Document, state: &State, rules: &Rules<'_>) -> Self {
+        Self { stirs: Outlook::of(doc, state, rules).stirs(), ..Self::still(doc, state, rules) }
+    }
+
+    /// The line of a document without when it may have a notice, for whoever looks at that anyway.
+    pub fn still(doc: &Document, state: &State, rules: &Rules<'_>) -> Self {
         let fields = state.content(doc, Map::Fields);
         let text = |name: &str| fields.get(name).and_then(Value::as_text).map(str::to_owned);
         let open = state.appointments.values().filter(|a| a.status.is_open());
@@ -89,7 +94,7 @@ impl Row {
             clashes: u32::try_from(state.clashes.iter().filter(|c| c.settled.is_none()).count())
                 .unwrap_or(u32::MAX),
             appointments: open.map(|a| (a.on.clone(), a.people.clone())).collect(),
-            stirs: Outlook::of(doc, state, rules).stirs(),
+            stirs: None,
         }
     }
 }
