@@ -31,9 +31,10 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use sync_core::ids::Position;
 use sync_core::time::UnixMs;
 use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
 
 use crate::relay::{Relay, RelayError};
-use notices::{Tell, Telling};
+use notices::Tell;
 use schema::Found;
 
 /// Entries of the log that one transaction takes.
@@ -145,15 +146,11 @@ impl Projection {
         let start = self.position().await?;
         let mut at = start;
         loop {
-            let relay = self.relay.clone();
-            let (tell, telling) = (self.teller(), self.teller());
-            let staged = tokio::task::spawn_blocking(move || {
-                let telling = telling.as_ref().map(|tell| Telling { tell: &**tell, now_ms });
-                stage::stage(&relay, at, BATCH_ENTRIES, telling.as_ref())
-            });
-            let staged = staged.await;
+            let (relay, telling) = (self.relay.clone(), self.telling(now_ms));
+            let (by, to) = (telling.clone(), at);
+            let staged = spawn_blocking(move || stage::stage(&relay, to, BATCH_ENTRIES, by.as_ref())).await;
             let Some(staged) = staged.map_err(|_| ProjectionError::Interrupted)?? else { break };
-            at = write::write(&self.pool, &self.relay, staged, tell.map(|tell| (tell, now_ms))).await?;
+            at = write::write(&self.pool, &self.relay, staged, telling).await?;
         }
         if at > start {
             tracing::debug!(from = start.0, to = at.0, now_ms, "the read model has caught up");

@@ -2,9 +2,8 @@
 //! last look.
 //!
 //! In: documents that changed, looked at as they are read; documents whose moment has come. Out: a person's
-//! notices, newest first, in pages. Times are Unix milliseconds. These two
-//! tables are the only ones that depend on the time: they say what was so at the last look, which follows the
-//! log and the clock by seconds. What is to be told outside is kept before a look counts as done; without
+//! notices, newest first, in pages. Times are Unix milliseconds. These two tables are the only ones that depend
+//! on the time: they say what was so at the last look, which follows the log and the clock by seconds. What is to be told outside is kept before a look counts as done; without
 //! anybody who tells ([`Projection::tells`]) what changed stays to be looked at. Deliberately not here: what
 //! there is to hear (`sync_core::notice`), and how it is told ([`crate::outward`]).
 
@@ -55,12 +54,13 @@ impl Look {
 pub type Tell = dyn Fn(DocId, &[Notice], &Footing, UnixMs) -> Result<bool, LogError> + Send + Sync;
 
 /// Who tells outside, and when it is.
-pub(super) struct Telling<'a> {
-    pub tell: &'a Tell,
+#[derive(Clone)]
+pub(super) struct Telling {
+    tell: Arc<Tell>,
     pub now_ms: UnixMs,
 }
 
-impl Telling<'_> {
+impl Telling {
     /// Has it kept before the look counts as done.
     pub(super) fn tell(&self, look: &mut Look, footing: &Footing) -> Result<(), LogError> {
         if (self.tell)(look.doc, &look.notices, footing, self.now_ms)? {
@@ -109,21 +109,22 @@ impl Projection {
         *self.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
     }
 
-    pub(super) fn teller(&self) -> Option<Arc<Tell>> {
-        self.tell.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn telling(&self, now_ms: UnixMs) -> Option<Telling> {
+        let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Telling { tell, now_ms })
     }
 
     /// Looks again at no more than so many documents whose moment has come, the longest waiting first; how
     /// many that were, none also where nobody tells.
     pub async fn look_again(&self, now_ms: UnixMs, limit: u32) -> Result<usize, ProjectionError> {
-        let Some(tell) = self.teller() else { return Ok(0) };
+        let Some(telling) = self.telling(now_ms) else { return Ok(0) };
         let due = self.stirring(now_ms, limit).await?;
         if due.is_empty() {
             return Ok(0);
         }
         let (count, relay) = (due.len(), self.relay.clone());
         let looked = tokio::task::spawn_blocking(move || -> Result<Vec<Look>, RelayError> {
-            let (footing, telling) = (relay.footing(), Telling { tell: &*tell, now_ms });
+            let footing = relay.footing();
             let mut looks = Vec::with_capacity(due.len());
             for (id, position) in due {
                 let found = relay.look(id, |doc| {

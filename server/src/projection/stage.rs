@@ -79,7 +79,7 @@ pub(super) fn stage(
     relay: &Relay,
     after: Position,
     limit: usize,
-    telling: Option<&Telling<'_>>,
+    telling: Option<&Telling>,
 ) -> Result<Option<Staged>, RelayError> {
     let entries = relay.entries(after, limit)?;
     let Some(last) = entries.last() else { return Ok(None) };
@@ -109,7 +109,7 @@ pub(super) fn cases(
     relay: &Relay,
     footing: &Footing,
     touched: &BTreeMap<DocId, Position>,
-    telling: Option<&Telling<'_>>,
+    telling: Option<&Telling>,
 ) -> Result<Vec<Case>, RelayError> {
     let made = touched.iter().map(|(doc, position)| case(relay, footing, (*doc, *position), telling));
     made.filter_map(Result::transpose).collect()
@@ -120,7 +120,7 @@ fn case(
     relay: &Relay,
     footing: &Footing,
     (id, position): (DocId, Position),
-    telling: Option<&Telling<'_>>,
+    telling: Option<&Telling>,
 ) -> Result<Option<Case>, RelayError> {
     let now_ms = telling.map(|telling| telling.now_ms);
     let made = relay.look(id, |doc| case_of(doc, footing, position, now_ms))?;

@@ -11,11 +11,11 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use sync_core::domain::fields::Value;
 use sync_core::ids::{DocId, Position};
-use sync_core::time::UnixMs;
+use tokio::task::spawn_blocking;
 
 use super::ProjectionError;
 use super::measure::Line;
-use super::notices::{Tell, Telling, put_notices};
+use super::notices::{Telling, put_notices};
 use super::stage::{Case, Staged, cases, text_of};
 use crate::relay::{Footing, Relay};
 
@@ -34,7 +34,7 @@ pub(super) async fn write(
     pool: &SqlitePool,
     relay: &Arc<Relay>,
     staged: Staged,
-    tell: Option<(Arc<Tell>, UnixMs)>,
+    telling: Option<Telling>,
 ) -> Result<Position, ProjectionError> {
     let mut tx = pool.begin().await?;
     let footing = staged.footing;
@@ -48,11 +48,7 @@ pub(super) async fn write(
             all.insert(doc, Position(u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)));
         }
         let (relay, footing) = (relay.clone(), footing.clone());
-        let again = tokio::task::spawn_blocking(move || {
-            let telling = tell.as_ref().map(|(tell, now_ms)| Telling { tell: &**tell, now_ms: *now_ms });
-            cases(&relay, &footing, &all, telling.as_ref())
-        });
-        let again = again.await;
+        let again = spawn_blocking(move || cases(&relay, &footing, &all, telling.as_ref())).await;
         put(&mut tx, &again.map_err(|_| ProjectionError::Interrupted)??).await?;
     }
     put(&mut tx, &staged.cases).await?;
