@@ -150,6 +150,23 @@ fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the
 }
 
 #[test]
+fn section_5_1_two_superiors_who_took_one_number_apart_both_go_on_seeing_their_record() {
+    let mut department = department();
+    department.people(&[("U02", "supervisor", None)]);
+    let about = |who| Opening { about: Some(who), ..Opening::default() };
+    let record = department.open("U01", "conduct", "J1", about("G01"));
+    assert_eq!(department.open("U02", "conduct", "J1", about("G02")), record);
+    department.all_agree();
+    assert!(["U01", "U02"].iter().all(|who| department.holds(who, record)));
+    assert!(["G01", "G02", "S01"].iter().all(|who| !department.holds(who, record)));
+    for who in ["U01", "U02"] {
+        department.perform(who, Command::Note(record, format!("{who}提出")));
+    }
+    department.all_agree();
+    assert!(department.held(record).is_empty());
+}
+
+#[test]
 fn section_5_3_nobody_else_appeals_and_hr_does_not_close_before_the_days_are_over() {
     let mut department = department();
     let record = notified(&mut department);

@@ -114,6 +114,13 @@ impl State {
     pub fn flow_name(&self) -> Option<&Name> {
         self.opened.as_ref().map(|o| &o.what.flow)
     }
+    /// Who opened it, each with what they said: two or more where they took one number apart. The first leads.
+    pub fn openings(&self) -> impl Iterator<Item = (PersonId, &Opened)> {
+        self.log.iter().filter_map(|entry| match &entry.fact.payload {
+            Payload::Opened(opened) => Some((entry.fact.author, opened)),
+            _ => None,
+        })
+    }
     /// The store it belongs to.
     pub fn store(&self) -> Option<StoreId> {
         self.opened.as_ref().and_then(|o| o.what.store)
