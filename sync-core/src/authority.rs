@@ -168,10 +168,10 @@ impl<'a> Act<'a> {
         Err(no(if assigned_only { RefusalCode::NotAssigned } else { RefusalCode::OutOfScope }))
     }
 
-    /// Whether the person opened it or is whom it is about.
+    /// Whether the person opened it, also apart from another one's opening, or is whom it is about.
     fn is_theirs(&self) -> bool {
-        let opened = self.state.opened.as_ref();
-        opened.is_some_and(|o| o.said.by == self.person || o.what.about == Some(self.person))
+        let opened = self.state.openings().any(|(by, _)| by == self.person);
+        opened || self.state.about() == Some(self.person)
     }
 
     fn edit_fits(&self, edit: &Edit) -> Verdict {

@@ -3,6 +3,7 @@
 
 use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
+use sync_core::fact::kinds::Outcome;
 use sync_core::ids::DocId;
 use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
@@ -147,6 +148,66 @@ fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the
         department.all_agree();
         assert_eq!(department.state(record).holds(), holds, "{decision}");
     }
+}
+
+#[test]
+fn section_5_3_of_two_decisions_made_apart_one_counts_until_management_says_which() {
+    let mut department = department();
+    let record = notified(&mut department);
+    department.step("H01", record, did("published"));
+    department.online();
+    department.step("G01", record, did("appealed").value("reason", "有短信为证"));
+    department.online();
+    department.step("H01", record, did("decided").value("decision", "upheld"));
+    department.step("L01", record, did("decided").value("decision", "lifted"));
+    department.all_agree();
+    let state = department.state(record);
+    let [clash] = &state.clashes[..] else { panic!("{:?}", state.clashes) };
+    let upholds = |fact| {
+        let step = state.steps.iter().find(|step| step.said.fact == fact).unwrap();
+        step.what.values.values().any(|said| said == "upheld")
+    };
+    assert_eq!(state.holds(), upholds(clash.left), "the first leads until it is settled");
+    for keep in [clash.right, clash.left] {
+        let (doc, left, right) = (record, clash.left, clash.right);
+        department.perform("L01", Command::Settle { doc, left, right, keep, reason: "已查实".into() });
+        department.all_agree();
+        assert_eq!(department.state(record).holds(), upholds(keep), "who settles says which");
+    }
+}
+
+#[test]
+fn section_5_3_a_decision_that_could_not_be_made_upholds_nothing() {
+    let mut department = department();
+    let record = notified(&mut department);
+    department.step("H01", record, did("published"));
+    department.online();
+    department.step("G01", record, did("appealed").value("reason", "有短信为证"));
+    department.online();
+    let decided = || did("decided").value("decision", "upheld");
+    department.step("H01", record, decided().ended(Outcome::Failed));
+    department.all_agree();
+    assert!(!department.state(record).holds());
+    department.step("H01", record, decided());
+    department.all_agree();
+    assert!(department.state(record).holds());
+}
+
+#[test]
+fn section_5_1_two_superiors_who_took_one_number_apart_both_go_on_seeing_their_record() {
+    let mut department = department();
+    department.people(&[("U02", "supervisor", None)]);
+    let about = |who| Opening { about: Some(who), ..Opening::default() };
+    let record = department.open("U01", "conduct", "J1", about("G01"));
+    assert_eq!(department.open("U02", "conduct", "J1", about("G02")), record);
+    department.all_agree();
+    assert!(["U01", "U02"].iter().all(|who| department.holds(who, record)));
+    assert!(["G01", "G02", "S01"].iter().all(|who| !department.holds(who, record)));
+    for who in ["U01", "U02"] {
+        department.perform(who, Command::Note(record, format!("{who}提出")));
+    }
+    department.all_agree();
+    assert!(department.held(record).is_empty());
 }
 
 #[test]

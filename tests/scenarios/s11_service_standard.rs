@@ -33,7 +33,10 @@ fn service(company: &mut Company, number: &str, engineer: &str) -> DocId {
 }
 
 fn taken(doc: DocId, stock: DocId) -> Command {
-    Command::Part { doc, sku: "温控器".into(), quantity: 1, consumed: true, stock: Some(stock) }
+    several(doc, stock, 1)
+}
+fn several(doc: DocId, stock: DocId, quantity: u32) -> Command {
+    Command::Part { doc, sku: "温控器".into(), quantity, consumed: true, stock: Some(stock) }
 }
 
 #[test]
@@ -125,6 +128,68 @@ fn section_6_2_what_was_counted_in_meanwhile_was_there_to_be_taken() {
     company.all_agree();
     let state = company.state(stock);
     assert_eq!((state.stocked("温控器"), state.clashes.len()), (2, 0));
+}
+
+/// Two parts, of which E01 took two and E02 one, apart; it is settled that E01 took none.
+fn settled() -> (Company, DocId, DocId) {
+    let mut company = company();
+    company.perform("W01", Command::OpenStock("总仓".into(), None));
+    let stock = company.doc(DocKind::Stock, "总仓");
+    company.perform("W01", Command::CountIn(stock, "温控器".into(), 2, None));
+    let (one, other) = (service(&mut company, "F1", "E01"), service(&mut company, "F2", "E02"));
+    company.perform("E01", several(one, stock, 2));
+    company.perform("E02", taken(other, stock));
+    let all = ["E01", "E02", "U01"];
+    company.sync(&all);
+    let state = company.state(stock);
+    let [clash] = &state.clashes[..] else { panic!("one clash, not {:?}", state.clashes) };
+    let keep = state.moves.iter().find(|m| m.what.by == -1).unwrap().said.fact;
+    let (left, right) = (clash.left, clash.right);
+    company.perform("U01", Command::Settle { doc: stock, left, right, keep, reason: "未取走".into() });
+    company.sync(&all);
+    assert_eq!(company.state(stock).stocked("温控器"), 1);
+    (company, stock, one)
+}
+
+#[test]
+fn section_6_2_who_had_a_part_stands_as_it_was_settled_when_an_older_count_comes_in() {
+    let (mut company, stock, doc) = settled();
+    company.perform("E01", taken(doc, stock));
+    // The warehouse has been offline since before the takings.
+    company.perform("W01", Command::CountIn(stock, "温控器".into(), 1, None));
+    company.all_agree();
+    let state = company.state(stock);
+    assert_eq!(state.stocked("温控器"), 1);
+    assert!(state.clashes.iter().all(|clash| clash.settled.is_some()), "{:?}", state.clashes);
+    assert_eq!(state.clashes.len(), 1);
+}
+
+#[test]
+fn section_6_2_what_is_left_after_a_shortage_was_settled_is_no_shortage_when_two_take_it() {
+    let (mut company, stock, doc) = settled();
+    company.perform("W01", Command::CountIn(stock, "温控器".into(), 1, None));
+    company.online();
+    assert_eq!(company.state(stock).stocked("温控器"), 2);
+    company.perform("E01", taken(doc, stock));
+    let other = company.ticket("F2");
+    company.perform("E02", taken(other, stock));
+    company.all_agree();
+    let state = company.state(stock);
+    assert_eq!((state.stocked("温控器"), state.clashes.len()), (0, 1));
+}
+
+#[test]
+fn section_6_2_a_stock_below_zero_is_a_clash_also_where_a_settlement_was_turned_round() {
+    let (mut company, stock, doc) = settled();
+    let clash = company.state(stock).clashes[0].clone();
+    let keep = company.state(stock).moves.iter().find(|m| m.what.by == -2).unwrap().said.fact;
+    let (left, right) = (clash.left, clash.right);
+    company.perform("U01", Command::Settle { doc: stock, left, right, keep, reason: "已取走".into() });
+    company.perform("E01", taken(doc, stock));
+    company.all_agree();
+    let state = company.state(stock);
+    assert_eq!(state.stocked("温控器"), -1);
+    assert!(state.clashes.iter().any(|clash| clash.settled.is_none()), "{:?}", state.clashes);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use gendan_server::relay::RelayError;
 use gendan_server::relay::gate::Peer;
-use gendan_tests::simulation::faults::second_policy;
+use gendan_tests::simulation::policies::second_policy;
 use gendan_tests::simulation::world::{World, small_policy};
 use sync_core::command::Command;
 use sync_core::device::DeviceError;
@@ -62,23 +62,23 @@ fn in_force(world: &World, ms: UnixMs) -> (Option<u32>, Option<u32>) {
 #[test]
 fn a_proposal_is_known_to_every_device_and_in_force_nowhere() {
     let mut world = shop();
-    let hash = propose(&mut world, &second_policy()).unwrap();
+    let hash = propose(&mut world, &second_policy(false)).unwrap();
     world.heal();
     for directory in [&world.relay.footing().directory, world.sites["D01"].device.directory()] {
         let proposal = directory.waiting(hash).unwrap();
         assert_eq!((proposal.by, proposal.note.as_deref()), (world.office_ids().0, Some("试用半年")));
         assert_eq!(directory.policies.len(), 1);
     }
-    assert_eq!(code(propose(&mut world, &second_policy())), RefusalCode::AlreadyExists);
+    assert_eq!(code(propose(&mut world, &second_policy(false))), RefusalCode::AlreadyExists);
     world.restart_relay();
-    assert_eq!(world.relay.proposed(hash).unwrap().unwrap(), second_policy(), "its bytes are kept");
+    assert_eq!(world.relay.proposed(hash).unwrap().unwrap(), second_policy(false), "its bytes are kept");
     assert_eq!(in_force(&world, world.time_ms), (Some(1), Some(1)));
 }
 
 #[test]
 fn an_approved_proposal_becomes_the_next_version_whatever_was_published_meanwhile() {
     let mut world = shop();
-    let hash = propose(&mut world, &second_policy()).unwrap();
+    let hash = propose(&mut world, &second_policy(false)).unwrap();
     let (other, at_ms) = (Policy { review_months: 6, ..small_policy() }, world.time_ms);
     world.publish(2, &other, at_ms);
     let at_ms = world.time_ms;
@@ -87,9 +87,9 @@ fn an_approved_proposal_becomes_the_next_version_whatever_was_published_meanwhil
     let device = &world.sites["D01"].device;
     assert_eq!(states(device.directory()), [&ProposalState::Approved { version: 3 }]);
     let (version, policy) = device.rules().at(world.time_ms).unwrap();
-    assert_eq!((version, policy), (3, &second_policy()));
+    assert_eq!((version, policy), (3, &second_policy(false)));
     let published = device.directory().policies.last().unwrap();
-    assert_eq!(published.hash, Published::of(3, &second_policy()).hash, "under its own version");
+    assert_eq!(published.hash, Published::of(3, &second_policy(false)).hash, "under its own version");
     assert_eq!(code(approve(&mut world, hash, at_ms)), RefusalCode::NothingProposed);
     assert_eq!(code(decline(&mut world, hash, "晚了")), RefusalCode::NothingProposed);
 }
@@ -97,14 +97,14 @@ fn an_approved_proposal_becomes_the_next_version_whatever_was_published_meanwhil
 #[test]
 fn a_declined_proposal_says_why_and_may_be_made_again() {
     let mut world = shop();
-    let hash = propose(&mut world, &second_policy()).unwrap();
+    let hash = propose(&mut world, &second_policy(false)).unwrap();
     assert_eq!(code(decline(&mut world, hash, " ")), RefusalCode::ValueMissing);
     assert_eq!(code(decline(&mut world, BlobHash([9; 32]), "没有")), RefusalCode::NotFound);
     decline(&mut world, hash, "太急").unwrap();
     let at_ms = world.time_ms;
     assert_eq!(code(approve(&mut world, hash, at_ms)), RefusalCode::NothingProposed);
     world.pass(1_000);
-    assert_eq!(propose(&mut world, &second_policy()).unwrap(), hash, "the same policy has the same name");
+    assert_eq!(propose(&mut world, &second_policy(false)).unwrap(), hash, "the same policy has the same name");
     world.heal();
     let by = world.office_ids().0;
     let declined = ProposalState::Declined { reason: "太急".into(), by };
@@ -118,7 +118,7 @@ fn a_declined_proposal_says_why_and_may_be_made_again() {
 #[test]
 fn what_was_published_stands_also_where_somebody_declined_it_offline() {
     let mut world = shop();
-    let hash = propose(&mut world, &second_policy()).unwrap();
+    let hash = propose(&mut world, &second_policy(false)).unwrap();
     world.heal();
     world.perform("M02", Command::DeclinePolicy(hash, "不同意".into())).unwrap();
     let at_ms = world.time_ms;
@@ -137,16 +137,16 @@ fn no_more_proposals_wait_than_management_can_read() {
         world.pass(1_000);
         propose(&mut world, &Policy { review_months: months, ..small_policy() }).unwrap();
     }
-    assert_eq!(code(propose(&mut world, &second_policy())), RefusalCode::TooLarge);
+    assert_eq!(code(propose(&mut world, &second_policy(false))), RefusalCode::TooLarge);
     let first = world.relay.footing().directory.proposals[0].hash;
     decline(&mut world, first, "不需要").unwrap();
-    propose(&mut world, &second_policy()).unwrap();
+    propose(&mut world, &second_policy(false)).unwrap();
 }
 
 #[test]
 fn a_policy_set_for_later_begins_at_its_moment_and_none_begins_in_the_past() {
     let mut world = shop();
-    let mut later = second_policy();
+    let mut later = second_policy(false);
     later.roles.get_mut("sales").unwrap().scope = Scope::All;
     let hash = propose(&mut world, &later).unwrap();
     let now_ms = world.time_ms;
@@ -201,7 +201,7 @@ fn held(verdict: Verdict) -> RefusalCode {
 #[test]
 fn whoever_may_not_decide_about_policies_is_refused_by_their_device_and_by_the_relay() {
     let mut world = shop();
-    let hash = propose(&mut world, &second_policy()).unwrap();
+    let hash = propose(&mut world, &second_policy(false)).unwrap();
     world.heal();
     let (effective_ms, name) = (world.time_ms + DAY_MS, small_policy().name);
     let other = Published::of(0, &small_policy()).hash;
@@ -236,7 +236,7 @@ fn a_policy_whose_bytes_the_relay_lacks_never_rules() {
     assert_eq!(held(push(&world, "M02", 2, proposed.into())), RefusalCode::PolicyInvalid);
     assert_eq!(in_force(&world, world.time_ms), (Some(1), Some(1)));
     // Management decides from a device too, about what is here.
-    let hash = propose(&mut world, &second_policy()).unwrap();
+    let hash = propose(&mut world, &second_policy(false)).unwrap();
     world.heal();
     world.perform("M02", Command::DeclinePolicy(hash, "以后再说".into())).unwrap();
     world.heal();
@@ -248,7 +248,7 @@ fn a_policy_whose_bytes_the_relay_lacks_never_rules() {
 #[test]
 fn what_is_refused_leaves_no_bytes_behind() {
     let mut world = shop();
-    let policy = second_policy();
+    let policy = second_policy(false);
     let (published, now_ms) = (Published::of(2, &policy), world.time_ms);
     let refused =
         world.as_clerk(|relay, clerk, now| relay.publish(clerk, &published, 2, now_ms - DAY_MS, now));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gendan_server::log::{
@@ -10,15 +10,16 @@ use gendan_server::log::{
 };
 use gendan_server::relay::Relay;
 use gendan_tests::simulation::checkers::{self, Shown, shown_by};
-use gendan_tests::simulation::model::Grant;
+use gendan_tests::simulation::model::{Grant, Moved};
 use gendan_tests::simulation::random::{Run, run};
+use gendan_tests::simulation::story::Story;
 use gendan_tests::simulation::world::World;
 use sync_core::command::Command;
 use sync_core::document::history::fact_key;
 use sync_core::document::{Actor, Edit};
 use sync_core::domain::fields::{Map, Value};
 use sync_core::fact::keys::SecretKey;
-use sync_core::fact::kinds::Approved;
+use sync_core::fact::kinds::{Approved, Outcome, Payload, Step, StockMoved};
 use sync_core::fact::{Fact, READER};
 use sync_core::ids::{ChangeHash, CommandId, DeviceId, DocId, DocKind, FactId, Position};
 use sync_core::store::Pairs;
@@ -27,13 +28,17 @@ use sync_core::time::Stamp;
 /// A seed whose run is sound, with devices, orders and seals of which to spoil one.
 const SEED: u64 = 2;
 
-/// A log that says of one change that it is durable, and has lost it.
-struct Forgetful {
+/// A seed whose run is sound, with matters and records that nobody was told of, one in force, and a stock.
+const PAPERS: u64 = 18;
+
+/// A log that says of one change that it is durable, and has lost it; or that gives a document to everybody.
+struct Spoilt {
     inner: Arc<dyn ChangeLog>,
-    lost: ChangeHash,
+    lost: Option<ChangeHash>,
+    leaks: Option<DocId>,
 }
 
-impl ChangeLog for Forgetful {
+impl ChangeLog for Spoilt {
     fn append(&self, batch: Batch) -> Result<Position, LogError> {
         self.inner.append(batch)
     }
@@ -52,7 +57,7 @@ impl ChangeLog for Forgetful {
     fn document(&self, doc: DocId) -> Result<Option<StoredDocument>, LogError> {
         let mut found = self.inner.document(doc)?;
         if let Some(stored) = &mut found {
-            stored.changes.retain(|(_, hash, _)| *hash != self.lost);
+            stored.changes.retain(|(_, hash, _)| Some(*hash) != self.lost);
         }
         Ok(found)
     }
@@ -66,10 +71,16 @@ impl ChangeLog for Forgetful {
         self.inner.compact(snapshots)
     }
     fn audience(&self, doc: DocId) -> Result<BTreeSet<Tag>, LogError> {
-        self.inner.audience(doc)
+        let mut tags = self.inner.audience(doc)?;
+        tags.extend((self.leaks == Some(doc)).then_some(Tag::Everyone));
+        Ok(tags)
     }
     fn tagged(&self, tag: Tag, after: Option<DocId>, limit: usize) -> Result<Vec<DocId>, LogError> {
-        self.inner.tagged(tag, after, limit)
+        let mut docs = self.inner.tagged(tag, after, limit)?;
+        let more = self.leaks.filter(|doc| tag == Tag::Everyone && Some(*doc) > after && !docs.contains(doc));
+        docs.extend(more);
+        docs.sort();
+        Ok(docs)
     }
     fn held(
         &self,
@@ -139,7 +150,7 @@ fn a_relay_that_drops_one_acknowledged_change_is_found_out() {
     let mut run = run(SEED);
     let (doc, lost) = acknowledged(&run);
     let inner = run.world.relay.log().clone();
-    reopen(&mut run, Arc::new(Forgetful { inner, lost }));
+    reopen(&mut run, Arc::new(Spoilt { inner, lost: Some(lost), leaks: None }));
     let gone = checkers::nothing_acknowledged_is_missing(&run, &checkers::stories(&run));
     assert!(some_fault(&gone, &format!("is recorded in {doc}: it is gone")), "{gone:?}");
     let apart = checkers::documents_agree(&run);
@@ -159,8 +170,13 @@ fn stranger(run: &Run) -> (DeviceId, sync_core::ids::PersonId, SecretKey) {
     (identity.device, identity.person, SecretKey::from_seed(&identity.seed))
 }
 
-/// Appends, past the gate, a seal over an order as it stands, signed by this device.
-fn let_through(run: &mut Run, doc: DocId, device: DeviceId, key: &SecretKey) -> ChangeHash {
+/// Appends, past the gate, what is said of a document as it stands, signed by this device.
+fn let_through(
+    run: &mut Run,
+    doc: DocId,
+    (device, key): (DeviceId, &SecretKey),
+    say: impl FnOnce(Vec<ChangeHash>) -> Payload,
+) -> ChangeHash {
     let person = run.account.devices[&device];
     let mut found = run.world.relay.document(doc).unwrap().unwrap();
     let ms = run.world.time_ms;
@@ -171,7 +187,7 @@ fn let_through(run: &mut Run, doc: DocId, device: DeviceId, key: &SecretKey) -> 
         device,
         stamp: Stamp { wall_ms: ms, offset_min: 480, trusted_ms: Some(ms), known_since_ms: Some(ms) },
         policy: 1,
-        payload: Approved { heads: found.heads(), note: None }.into(),
+        payload: say(found.heads()),
         reader: READER,
     };
     let say = Edit::Put(Map::Log, fact_key(fact.id), Value::Bytes(fact.sign(key)));
@@ -185,12 +201,17 @@ fn let_through(run: &mut Run, doc: DocId, device: DeviceId, key: &SecretKey) -> 
     change.hash
 }
 
+/// A seal over an order.
+fn seal(heads: Vec<ChangeHash>) -> Payload {
+    Approved { heads, note: None }.into()
+}
+
 #[test]
 fn a_strangers_seal_that_was_let_through_is_found_out() {
     let mut run = run(SEED);
     let doc = orders(&run)[0];
     let (device, _, key) = stranger(&run);
-    let seal = let_through(&mut run, doc, device, &key);
+    let seal = let_through(&mut run, doc, (device, &key), seal);
     let faults = checkers::nothing_unauthorised_is_in_force(&run, &checkers::stories(&run));
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].contains(&format!("{doc}: {seal} (Approved) is in force")), "{faults:?}");
@@ -202,11 +223,26 @@ fn a_seal_of_a_device_that_was_shut_out_is_found_out() {
     let doc = orders(&run)[0];
     let (device, _, key) = stranger(&run);
     run.account.revoked.insert(device, run.world.time_ms - 1);
-    let_through(&mut run, doc, device, &key);
+    let_through(&mut run, doc, (device, &key), seal);
     let faults = checkers::nothing_unauthorised_is_in_force(&run, &checkers::stories(&run));
     assert!(some_fault(&faults, "its device was shut out"), "{faults:?}");
     let faults = checkers::revoked_devices_are_empty(&run);
     assert!(some_fault(&faults, "was revoked and has not erased itself"), "{faults:?}");
+}
+
+/// What is shown, but that a device (or `None`: the relay) shows one document otherwise.
+fn spoilt<'a>(
+    place: Option<&'a str>,
+    doc: DocId,
+    spoil: &'a dyn Fn(&mut Shown),
+) -> impl Fn(&World, Option<&str>, DocId) -> Option<Shown> + 'a {
+    move |world: &World, site: Option<&str>, at: DocId| {
+        let mut shown = shown_by(world, site, at)?;
+        if site == place && at == doc {
+            spoil(&mut shown);
+        }
+        Some(shown)
+    }
 }
 
 #[test]
@@ -218,14 +254,7 @@ fn what_is_shown_as_in_force_and_is_not_is_found_out() {
     let sealed = |doc: &DocId| shown_by(&run.world, None, *doc).is_some_and(|s| s.in_force.is_some());
     let doc = orders(&run).into_iter().find(sealed).expect("some order was sealed");
     let altered = |spoil: &dyn Fn(&mut Shown)| {
-        let shown = |world: &World, site: Option<&str>, at: DocId| {
-            let mut shown = shown_by(world, site, at)?;
-            if site.is_none() && at == doc {
-                spoil(&mut shown);
-            }
-            Some(shown)
-        };
-        checkers::in_force_is_what_must_be(&run, &read, &shown)
+        checkers::in_force_is_what_must_be(&run, &read, &spoilt(None, doc, spoil))
     };
     let another_date = altered(&|shown| {
         let key = ("fields".to_owned(), "delivery_date".to_owned());
@@ -277,4 +306,131 @@ fn a_device_that_goes_on_alone_is_found_out() {
     let faults = checkers::documents_agree(&run);
     assert!(some_fault(&faults, &format!("{name} has 1 changes")), "{faults:?}");
     assert!(some_fault(&faults, &format!("{name} and the relay differ")), "{faults:?}");
+}
+
+/// A document of a kind at the relay that is so, as the model reads it.
+fn some_paper(read: &BTreeMap<DocId, Story>, kind: DocKind, so: impl Fn(&Story) -> bool) -> DocId {
+    let found = read.iter().find(|(doc, story)| doc.kind() == kind && so(story));
+    *found.unwrap_or_else(|| panic!("no such {}", kind.name())).0
+}
+
+/// A device that holds a document.
+fn holder(run: &Run, doc: DocId) -> String {
+    let holds = |(_, site): &(&String, &gendan_tests::simulation::world::Site)| {
+        let rows = site.device.rows(doc.kind()).unwrap();
+        site.device.shut_out().is_none() && rows.iter().any(|row| row.doc == doc)
+    };
+    run.world.sites.iter().find(holds).expect("somebody holds it").0.clone()
+}
+
+/// A device of a crew that never was anything else, with its key.
+fn crew(run: &Run) -> (DeviceId, SecretKey) {
+    let other = |person| run.account.grants.iter().any(|g| g.person == person && g.role != "crew");
+    let site = run.world.sites.values().find(|s| s.device.shut_out().is_none() && !other(s.device.person()));
+    let identity = site.expect("somebody goes out").device.identity();
+    (identity.device, SecretKey::from_seed(&identity.seed))
+}
+
+#[test]
+fn a_stock_that_one_device_counts_otherwise_is_found_out() {
+    let mut run = run(PAPERS);
+    let read = checkers::stories(&run);
+    assert_eq!(checkers::in_force_is_what_must_be(&run, &read, &shown_by), Vec::<String>::new());
+    let stock = some_paper(&read, DocKind::Stock, |story| !story.all().moves().is_empty());
+    let site = holder(&run, stock);
+    let one_more = |shown: &mut Shown| shown.parts.values_mut().next().unwrap().0 += 1;
+    let faults = checkers::in_force_is_what_must_be(&run, &read, &spoilt(Some(&site), stock, &one_more));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with(&format!("{site} shows")), "{faults:?}");
+    // By the run's own account one movement less was acknowledged: then everybody counts wrongly.
+    let entered = |command| read[&stock].changes.values().any(|written| written.command == Some(command));
+    let at = run.account.moved.iter().position(|m| m.stock == stock && entered(m.command)).unwrap();
+    run.account.moved.remove(at);
+    let faults = checkers::in_force_is_what_must_be(&run, &read, &shown_by);
+    assert!(some_fault(&faults, "the relay shows") && faults.len() > 1, "{faults:?}");
+}
+
+#[test]
+fn a_stock_below_zero_of_which_nothing_is_said_is_found_out() {
+    let mut run = run(PAPERS);
+    let read = checkers::stories(&run);
+    let honest = checkers::a_stock_below_zero_is_a_clash_that_is_shown(&run, &read, &shown_by);
+    assert_eq!(honest, Vec::<String>::new());
+    // A part that nobody ever counted in is taken, past the gate: there is nobody whom it clashes with.
+    let (device, key) = crew(&run);
+    let (stock, sku, by) = (some_paper(&read, DocKind::Stock, |_| true), "新件".to_owned(), -5);
+    let taken = StockMoved { sku: sku.clone(), by, ticket: None, note: None };
+    let_through(&mut run, stock, (device, &key), |_| taken.into());
+    run.account.moved.push(Moved { command: CommandId::from_bytes([7; 16]), stock, sku, by });
+    let read = checkers::stories(&run);
+    let faults = checkers::a_stock_below_zero_is_a_clash_that_is_shown(&run, &read, &shown_by);
+    assert!(some_fault(&faults, "the relay says nothing of 新件"), "{faults:?}");
+}
+
+#[test]
+fn a_record_that_is_said_to_be_in_force_and_is_not_is_found_out() {
+    let run = run(PAPERS);
+    let read = checkers::stories(&run);
+    for holds in [false, true] {
+        let record = some_paper(&read, DocKind::Conduct, |story| story.all().holds() == holds);
+        let turned = |shown: &mut Shown| shown.holds = !shown.holds;
+        for place in [None, Some(holder(&run, record))] {
+            let look = spoilt(place.as_deref(), record, &turned);
+            let faults = checkers::in_force_is_what_must_be(&run, &read, &look);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].contains(&format!("holds: {}", !holds)), "{faults:?}");
+        }
+    }
+}
+
+#[test]
+fn a_paper_that_the_relay_gives_to_everybody_is_found_out() {
+    for kind in [DocKind::Conduct, DocKind::Matter] {
+        let mut run = run(PAPERS);
+        let read = checkers::stories(&run);
+        let untold = |story: &Story| !story.all().did("published");
+        let doc = some_paper(&read, kind, untold);
+        let mut people = run.world.sites.values().map(|site| site.device.person());
+        let sees = |person| run.account.sees(person, doc, read.get(&doc), run.world.time_ms);
+        let stranger = people.find(|person| !sees(*person)).expect("not everybody sees it");
+        let inner = run.world.relay.log().clone();
+        reopen(&mut run, Arc::new(Spoilt { inner, lost: None, leaks: Some(doc) }));
+        run.world.equip("Q01", stranger);
+        run.world.connect("Q01");
+        run.world.run("Q01", None);
+        let faults = checkers::devices_hold_what_their_person_may_see(&run, &checkers::stories(&run));
+        assert_eq!(faults, [format!("Q01 holds {doc}: it is not for it")]);
+    }
+}
+
+#[test]
+fn a_crews_count_and_its_publication_of_a_record_that_were_let_through_are_found_out() {
+    let mut run = run(PAPERS);
+    let read = checkers::stories(&run);
+    let (device, key) = crew(&run);
+    let stock = some_paper(&read, DocKind::Stock, |_| true);
+    let record = some_paper(&read, DocKind::Conduct, |story| !story.all().did("published"));
+    let counted = let_through(&mut run, stock, (device, &key), |_| {
+        StockMoved { sku: "滑轨".into(), by: 5, ticket: None, note: None }.into()
+    });
+    let published = let_through(&mut run, record, (device, &key), |heads| {
+        let step = Step {
+            step: "published".parse().unwrap(),
+            outcome: Outcome::Done,
+            items: Vec::new(),
+            values: BTreeMap::new(),
+            evidence: Vec::new(),
+            appointment: None,
+            signature: None,
+            seal: Some(heads),
+            note: None,
+        };
+        step.into()
+    });
+    let faults = checkers::nothing_unauthorised_is_in_force(&run, &checkers::stories(&run));
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    let stands =
+        |doc: DocId, hash: ChangeHash, what: &str| format!("{doc}: {hash} ({what}) is in force, but");
+    assert!(some_fault(&faults, &stands(stock, counted, "StockMoved")), "{faults:?}");
+    assert!(some_fault(&faults, &stands(record, published, "Step")), "{faults:?}");
 }

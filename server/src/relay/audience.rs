@@ -32,7 +32,8 @@ pub fn moves(payload: &Payload) -> bool {
 pub fn tags(state: &State) -> Tags {
     let kind = state.doc.kind();
     let person = |person| Tag::Person(person, kind);
-    let author = state.opened.as_ref().map(|o| person(o.said.by));
+    // Two who took one number apart both go on seeing it, whoever leads.
+    let authors = state.openings().map(|(author, _)| person(author));
     let about = state.about().map(person);
     let mut tags = Tags::from([Tag::All(kind)]);
     match kind {
@@ -40,23 +41,19 @@ pub fn tags(state: &State) -> Tags {
         DocKind::Inbox => return about.into_iter().collect(),
         DocKind::Conduct => {
             // Whom it is about sees it once they are told, everybody once it is published.
-            tags.extend(author);
+            tags.extend(authors);
             tags.extend(about.filter(|_| state.done(NOTIFIED)));
             tags.extend(state.done(PUBLISHED).then_some(Tag::Everyone));
             return tags;
         }
         DocKind::Matter => {
             // An appraisal, say, is everybody's once it is published (S4 第二十一条).
-            tags.extend(author.into_iter().chain(about));
+            tags.extend(authors.chain(about));
             tags.extend(state.done(PUBLISHED).then_some(Tag::Everyone));
         }
         _ => {}
     }
-    // Two who took one number apart both go on seeing it, whoever leads.
-    let stores = state.log.iter().filter_map(|entry| match &entry.fact.payload {
-        Payload::Opened(opened) => opened.store,
-        _ => None,
-    });
+    let stores = state.openings().filter_map(|(_, opened)| opened.store);
     tags.extend(stores.map(|store| Tag::Store(store, kind)));
     let open = state.appointments.values().filter(|a| a.status.is_open());
     tags.extend(open.flat_map(|a| a.people.iter().map(|p| person(*p))));

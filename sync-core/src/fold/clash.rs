@@ -11,7 +11,7 @@ use super::{Saying, State};
 use crate::directory::Rules;
 use crate::document::Document;
 use crate::document::history::{Entry, History};
-use crate::fact::kinds::{Outcome, Payload, Step, StockMoved};
+use crate::fact::kinds::{Outcome, Payload, Settled, Step, StockMoved};
 use crate::ids::{FactId, PersonId};
 
 /// What two facts disagree about.
@@ -53,6 +53,13 @@ pub struct Settlement {
     pub reason: String,
 }
 
+impl Settlement {
+    fn by(entry: &Entry, settled: &Settled) -> Self {
+        let (fact, by) = (entry.fact.id, entry.fact.author);
+        Self { fact, by, keep: settled.keep, reason: settled.reason.clone() }
+    }
+}
+
 impl Clash {
     /// The fact that leads.
     pub fn leading(&self) -> FactId {
@@ -73,18 +80,13 @@ pub(super) fn find(state: &mut State, doc: &Document, log: &[Entry], history: &H
     let mut clashes = cancellations(state, history, rules);
     clashes.extend(twice(state, history, rules));
     clashes.extend(contents(state, doc, history));
-    clashes.extend(shortages(state, history));
+    clashes.extend(shortages(state, log, history));
     for entry in log {
         let Payload::Settled(p) = &entry.fact.payload else { continue };
         let clash = clashes.iter_mut().find(|c| c.is_between(p.left, p.right));
         if let Some(clash) = clash {
             // The newest settlement in the log's order leads: a later look may correct an earlier one.
-            clash.settled = Some(Settlement {
-                fact: entry.fact.id,
-                by: entry.fact.author,
-                keep: p.keep,
-                reason: p.reason.clone(),
-            });
+            clash.settled = Some(Settlement::by(entry, p));
         }
     }
     state.clashes = clashes;
@@ -131,32 +133,57 @@ fn twice(state: &State, history: &History, rules: &Rules<'_>) -> Vec<Clash> {
     clashes
 }
 
-/// A taking by which a stock falls below nothing, and the last one before it that its author did not know of.
-/// What is counted in after it mends nothing: the two who hold one part are still two.
-fn shortages(state: &State, history: &History) -> Vec<Clash> {
+/// Takings that somebody settled between, each with how: a signed word about who had a part stands, whatever
+/// else of that time comes in later.
+fn settled_takings(state: &State, log: &[Entry]) -> Vec<Clash> {
+    let taking = |fact| state.moves.iter().find(|m| m.said.fact == fact && m.what.by < 0);
+    let mut clashes: Vec<Clash> = Vec::new();
+    for entry in log {
+        let Payload::Settled(p) = &entry.fact.payload else { continue };
+        let (Some(left), Some(right)) = (taking(p.left), taking(p.right)) else { continue };
+        if left.what.sku != right.what.sku {
+            continue;
+        }
+        let settled = Some(Settlement::by(entry, p));
+        match clashes.iter_mut().find(|c| c.is_between(p.left, p.right)) {
+            Some(clash) => clash.settled = settled,
+            None => clashes.push(Clash { settled, ..short(left, right) }),
+        }
+    }
+    clashes
+}
+
+fn short(left: &Saying<StockMoved>, right: &Saying<StockMoved>) -> Clash {
+    let kind = ClashKind::StockShort(right.what.sku.clone());
+    Clash { kind, left: left.said.fact, right: right.said.fact, settled: None }
+}
+
+/// What was settled, and each other taking by which a stock falls below nothing, with the last one before it
+/// that its author did not know of. What is counted in after it mends nothing: the two who hold one part are
+/// still two.
+fn shortages(state: &State, log: &[Entry], history: &History) -> Vec<Clash> {
+    let mut clashes = settled_takings(state, log);
+    let counts = |m: &&Saying<StockMoved>| !clashes.iter().any(|c| c.overtakes(m.said.fact));
+    let moves: Vec<&Saying<StockMoved>> = state.moves.iter().filter(counts).collect();
     let mut left: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut clashes = Vec::new();
-    for (at, taken) in state.moves.iter().enumerate() {
-        let of = |other: &&Saying<StockMoved>| other.what.sku == taken.what.sku;
-        let apart = |other: &&Saying<StockMoved>| history.concurrent(other.said.change, taken.said.change);
+    for (at, taken) in moves.iter().enumerate() {
+        let of = |other: &&&Saying<StockMoved>| other.what.sku == taken.what.sku;
+        let apart = |other: &&&Saying<StockMoved>| history.concurrent(other.said.change, taken.said.change);
         let now = left.entry(&taken.what.sku).or_default();
         *now = now.saturating_add(taken.what.by);
         if *now >= 0 || taken.what.by >= 0 {
             continue;
         }
-        let (before, after) = state.moves.split_at(at);
+        let (before, after) = moves.split_at(at);
         // What was counted in meanwhile was there to be taken, wherever the log has it.
         let meanwhile = after.iter().filter(of).filter(|m| m.what.by > 0).filter(apart);
         if meanwhile.fold(*now, |sum, m| sum.saturating_add(m.what.by)) >= 0 {
             continue;
         }
-        let other = before.iter().rev().filter(of).filter(|m| m.what.by < 0).find(apart);
-        clashes.extend(other.map(|other| Clash {
-            kind: ClashKind::StockShort(taken.what.sku.clone()),
-            left: other.said.fact,
-            right: taken.said.fact,
-            settled: None,
-        }));
+        // Where its author knew of all of them, one that was set aside then counts again now.
+        let takings = || before.iter().rev().filter(of).filter(|m| m.what.by < 0);
+        let other = takings().find(apart).or_else(|| takings().next());
+        clashes.extend(other.map(|other| short(other, taken)));
         // It is told once: what follows is counted from an empty shelf.
         *now = 0;
     }

@@ -114,6 +114,13 @@ impl State {
     pub fn flow_name(&self) -> Option<&Name> {
         self.opened.as_ref().map(|o| &o.what.flow)
     }
+    /// Who opened it, each with what they said: two or more where they took one number apart. The first leads.
+    pub fn openings(&self) -> impl Iterator<Item = (PersonId, &Opened)> {
+        self.log.iter().filter_map(|entry| match &entry.fact.payload {
+            Payload::Opened(opened) => Some((entry.fact.author, opened)),
+            _ => None,
+        })
+    }
     /// The store it belongs to.
     pub fn store(&self) -> Option<StoreId> {
         self.opened.as_ref().and_then(|o| o.what.store)
@@ -169,10 +176,13 @@ impl State {
         self.opened.as_ref().and_then(|o| o.what.about)
     }
     /// Whether a record about a person is in force: published, and no appeal of it waits or has set it aside.
+    /// Of two decisions made apart the one that leads counts; one that could not be made is none.
     pub fn holds(&self) -> bool {
-        let decision =
-            self.last(DECIDED).and_then(|s| s.what.values.iter().find(|(k, _)| **k == *"decision"));
-        let upheld = decision.is_some_and(|(_, said)| said == UPHELD);
+        let leads = |s: &Saying<Step>| !self.clashes.iter().any(|c| c.overtakes(s.said.fact));
+        let made = |s: &&Saying<Step>| s.what.step == *DECIDED && s.what.outcome == Outcome::Done && leads(s);
+        let decision = self.steps.iter().rev().find(made);
+        let said = decision.and_then(|s| s.what.values.iter().find(|(k, _)| **k == *"decision"));
+        let upheld = said.is_some_and(|(_, said)| said == UPHELD);
         self.done(PUBLISHED) && !self.is_cancelled() && (upheld || !self.done(APPEALED))
     }
     /// How many of a part are in stock: what was counted in less what was taken, but for takings that a

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use sync_core::fact::kinds::Payload;
+use sync_core::ids::DocKind;
 
 use super::{checkers, random};
 
@@ -31,7 +32,7 @@ pub fn one(seed: u64) -> Outcome {
         let trace = run.world.trace();
         let faults = checkers::check(&mut run);
         let mut counts = std::mem::take(&mut run.counts);
-        for story in checkers::stories(&run).values() {
+        for (doc, story) in &checkers::stories(&run) {
             for told in &story.facts {
                 let what = match &told.what {
                     Payload::Step(step) => format!("step: {}", step.step),
@@ -39,8 +40,13 @@ pub fn one(seed: u64) -> Outcome {
                 };
                 *counts.entry(what).or_default() += 1;
             }
+            *counts.entry("parts taken by two".into()).or_default() += story.all().short().len() as u64;
+            *counts.entry("takings set aside".into()).or_default() += story.all().set_aside().len() as u64;
+            if doc.kind() == DocKind::Conduct && story.all().holds() {
+                *counts.entry("record in force".into()).or_default() += 1;
+            }
             if story.all().closed() {
-                *counts.entry("ticket or order closed".into()).or_default() += 1;
+                *counts.entry("ticket, order or paper closed".into()).or_default() += 1;
             }
         }
         Outcome { faults, trace, counts }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gendan_server::log::{Entry, HeldFilter, HeldState};
 use sync_core::document::Document;
 use sync_core::domain::fields::Map;
+use sync_core::fold::clash::ClashKind;
 use sync_core::fold::{State, fold};
 use sync_core::ids::{BlobHash, ChangeHash, DocId, DocKind, Position};
 
@@ -17,7 +18,7 @@ use super::random::Run;
 use super::story::{Content, Story, shown};
 use super::world::World;
 
-/// What a replica shows of an order, ticket or facet: what the checkers hold against the model.
+/// What a replica shows of a document: what the checkers hold against the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     /// The content in force; `None` where nothing was sealed.
@@ -26,14 +27,32 @@ pub struct Shown {
     pub cancelled: bool,
     /// The steps that were done, at least in part.
     pub done: BTreeSet<String>,
+    /// A record about a person is in force.
+    pub holds: bool,
+    /// Of each part of a stock: how many there are, and whether a shortage is shown.
+    pub parts: BTreeMap<String, (i64, bool)>,
 }
 
 /// How to see what a device (or `None`: the relay) shows of a document.
 pub type Look<'a> = dyn Fn(&World, Option<&str>, DocId) -> Option<Shown> + 'a;
 
 /// Steps of the two policies.
-const STEPS: [&str; 8] =
-    ["reviewed", "placed", "fetched", "delivered", "settled", "visited", "repaired", "closed"];
+const STEPS: [&str; 14] = [
+    "reviewed",
+    "placed",
+    "fetched",
+    "delivered",
+    "settled",
+    "visited",
+    "repaired",
+    "closed",
+    "reported",
+    "proposed",
+    "notified",
+    "published",
+    "appealed",
+    "decided",
+];
 
 /// Every law, over one run.
 pub fn check(run: &mut Run) -> Vec<String> {
@@ -46,6 +65,7 @@ pub fn check(run: &mut Run) -> Vec<String> {
     faults.extend(what_is_held_is_kept_with_its_reason(run));
     faults.extend(nothing_unauthorised_is_in_force(run, &read));
     faults.extend(in_force_is_what_must_be(run, &read, &shown_by));
+    faults.extend(a_stock_below_zero_is_a_clash_that_is_shown(run, &read, &shown_by));
     faults.extend(devices_hold_what_their_person_may_see(run, &read));
     faults.extend(revoked_devices_are_empty(run));
     faults
@@ -265,32 +285,68 @@ fn show(found: &Document, state: &State) -> Shown {
     };
     let in_force = state.in_force.is_some().then(|| of(Map::Fields).chain(of(Map::Items)).collect());
     let done = STEPS.iter().filter(|step| state.did(step)).map(|step| (*step).to_owned()).collect();
-    Shown { in_force, cancelled: state.is_cancelled(), done }
+    let short = |sku: &str| state.clashes.iter().any(|c| c.kind == ClashKind::StockShort(sku.to_owned()));
+    let part = |sku: &String| (sku.clone(), (state.stocked(sku), short(sku)));
+    let parts = state.moves.iter().map(|moved| part(&moved.what.sku)).collect();
+    let holds = found.id().kind() == DocKind::Conduct && state.holds();
+    Shown { in_force, cancelled: state.is_cancelled(), done, holds, parts }
 }
 
 /// What must be shown of a document.
-fn expected(story: &Story) -> Shown {
+fn expected(run: &Run, doc: DocId, story: &Story) -> Shown {
     let all = story.all();
     let done = STEPS.iter().filter(|step| all.did(step)).map(|step| (*step).to_owned()).collect();
-    Shown { in_force: story.in_force(), cancelled: all.cancelled(), done }
+    let short = all.short();
+    let counted = run.account.counted(doc, story).into_iter();
+    let parts = counted.map(|(sku, count)| (sku.clone(), (count, short.contains(&sku)))).collect();
+    let holds = doc.kind() == DocKind::Conduct && all.holds();
+    Shown { in_force: story.in_force(), cancelled: all.cancelled(), done, holds, parts }
 }
 
-/// At the relay and on every device that holds it, a document shows what the model finds in its bytes.
-pub fn in_force_is_what_must_be(run: &Run, read: &BTreeMap<DocId, Story>, shown: &Look<'_>) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut compare = |name: &str, doc: DocId, is: Option<Shown>, must: &Shown| {
-        if is.as_ref() != Some(must) {
-            faults.push(format!("{name} shows {is:?} of {doc}: it must be {must:?}"));
-        }
-    };
-    for (doc, story) in read.iter().filter(|(doc, _)| doc.kind() != DocKind::Directory) {
-        let must = expected(story);
-        compare("the relay", *doc, shown(&run.world, None, *doc), &must);
+/// What the relay and every device that holds it show of each document.
+fn looks(run: &Run, read: &BTreeMap<DocId, Story>, shown: &Look<'_>) -> Vec<(String, DocId, Option<Shown>)> {
+    let mut looks = Vec::new();
+    for doc in read.keys().copied().filter(|doc| doc.kind() != DocKind::Directory) {
+        looks.push(("the relay".to_owned(), doc, shown(&run.world, None, doc)));
         for (name, site) in standing(run) {
             let rows = site.device.rows(doc.kind()).expect("rows read");
-            if rows.iter().any(|row| row.doc == *doc) {
-                compare(name, *doc, shown(&run.world, Some(name), *doc), &must);
+            if rows.iter().any(|row| row.doc == doc) {
+                looks.push((name.clone(), doc, shown(&run.world, Some(name), doc)));
             }
+        }
+    }
+    looks
+}
+
+/// At the relay and on every device that holds it, a document shows what the model finds in its bytes: the
+/// content in force, whether a record holds, how many parts there are.
+pub fn in_force_is_what_must_be(run: &Run, read: &BTreeMap<DocId, Story>, shown: &Look<'_>) -> Vec<String> {
+    let must: BTreeMap<DocId, Shown> =
+        read.iter().map(|(doc, story)| (*doc, expected(run, *doc, story))).collect();
+    let mut looks = looks(run, read, shown);
+    looks.retain(|(_, doc, is)| is.as_ref() != Some(&must[doc]));
+    let fault = |(name, doc, is): (String, DocId, Option<Shown>)| {
+        format!("{name} shows {is:?} of {doc}: it must be {:?}", must[&doc])
+    };
+    looks.into_iter().map(fault).collect()
+}
+
+/// Where more parts went out than came in, everyone who sees the stock is shown a clash.
+pub fn a_stock_below_zero_is_a_clash_that_is_shown(
+    run: &Run,
+    read: &BTreeMap<DocId, Story>,
+    shown: &Look<'_>,
+) -> Vec<String> {
+    let stocks = |doc: &DocId| doc.kind() == DocKind::Stock;
+    let below = |doc: DocId| {
+        let counts = run.account.counted(doc, &read[&doc]).into_iter();
+        counts.filter(|(_, count)| *count < 0).map(|(sku, _)| sku).collect::<Vec<_>>()
+    };
+    let mut faults = Vec::new();
+    for (name, doc, is) in looks(run, read, shown).into_iter().filter(|(_, doc, _)| stocks(doc)) {
+        let told = |sku: &String| is.as_ref().is_some_and(|is| is.parts.get(sku).is_some_and(|p| p.1));
+        for sku in below(doc).into_iter().filter(|sku| !told(sku)) {
+            faults.push(format!("{name} says nothing of {sku} in {doc}, which is below zero"));
         }
     }
     faults

@@ -20,8 +20,10 @@ pub const SALES: &str = "sales";
 pub const CREW: &str = "crew";
 
 /// Who may do what: under the first policy, and under the second.
-const TABLE: [(&str, &[&str], &[&str]); 17] = [
+const TABLE: [(&str, &[&str], &[&str]); 27] = [
     ("open", &[SALES, BOSS], &[SALES, BOSS]),
+    ("open a matter", &[SALES, CREW, BOSS], &[SALES, BOSS]),
+    ("open a record", &[SALES, BOSS], &[BOSS]),
     ("reviewed", &[BOSS], &[BOSS]),
     ("placed", &[BOSS, SALES], &[BOSS]),
     ("fetched", &[CREW], &[CREW]),
@@ -29,6 +31,12 @@ const TABLE: [(&str, &[&str], &[&str]); 17] = [
     ("settled", &[BOSS], &[BOSS]),
     ("visited", &[CREW], &[CREW]),
     ("repaired", &[CREW], &[CREW]),
+    ("reported", &[SALES, CREW], &[CREW]),
+    ("proposed", &[SALES, BOSS], &[SALES, BOSS]),
+    ("notified", &[BOSS], &[BOSS]),
+    ("published", &[BOSS], &[BOSS]),
+    ("appealed", &[], &[]),
+    ("decided", &[BOSS], &[BOSS]),
     ("closed", &[BOSS], &[BOSS]),
     ("approve", &[BOSS], &[BOSS]),
     ("cancel", &[BOSS], &[BOSS]),
@@ -38,6 +46,17 @@ const TABLE: [(&str, &[&str], &[&str]); 17] = [
     ("resolve", &[BOSS], &[BOSS]),
     ("people", &[BOSS], &[BOSS]),
     ("policy", &[BOSS], &[BOSS]),
+    ("conduct", &[BOSS], &[BOSS, SALES]),
+    ("stock", &[BOSS], &[BOSS, SALES]),
+];
+/// What also the person may say whom a matter or record is about.
+const CONCERNED: [&str; 2] = ["reported", "appealed"];
+/// The values that a step is not done without.
+const VALUES: [(&str, &[&str]); 4] = [
+    ("reported", &["result"]),
+    ("proposed", &["kind", "reason"]),
+    ("appealed", &["reason"]),
+    ("decided", &["decision"]),
 ];
 
 /// A role as the company gave it, and as it took it back.
@@ -76,6 +95,19 @@ pub struct Said {
     pub docs: Vec<DocId>,
 }
 
+/// Parts that a device was told were counted in or taken.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// The command.
+    pub command: CommandId,
+    /// The stock.
+    pub stock: DocId,
+    /// The part.
+    pub sku: String,
+    /// How many more; below zero, fewer.
+    pub by: i64,
+}
+
 /// A photo that a device was told is kept.
 #[derive(Clone, Debug)]
 pub struct Taken {
@@ -100,6 +132,8 @@ pub struct Account {
     pub second_policy: Option<(i64, i64)>,
     /// Everything that was acknowledged to a person with a device.
     pub said: Vec<Said>,
+    /// Movements of parts that were acknowledged; the office at the relay makes none.
+    pub moved: Vec<Moved>,
     /// Photos that were acknowledged.
     pub taken: Vec<Taken>,
     /// An older copy of the relay was put back so often.
@@ -130,16 +164,48 @@ impl Account {
         self.grants.iter().filter(held).map(|g| (g.role, g.store)).collect()
     }
 
+    /// Whether the table gives a person this at a moment: by the second policy, or the first.
+    fn able(&self, wanted: &str, person: PersonId, when: When, second: bool) -> Result<bool, String> {
+        let row =
+            TABLE.iter().find(|(what, ..)| *what == wanted).ok_or(format!("{wanted}: no such thing"))?;
+        let able = if second { row.2 } else { row.1 };
+        Ok(self.roles(person, when).iter().any(|(role, _)| able.contains(role)))
+    }
+
+    /// Whether a person looks after everyone's records.
+    fn keeps_records(&self, person: PersonId, when: When) -> bool {
+        self.able("conduct", person, when, self.second(when.done_ms, when.received_ms)) == Ok(true)
+    }
+
     /// Whether a person's devices should hold a document now.
     pub fn sees(&self, person: PersonId, doc: DocId, subject: Option<&Story>, now_ms: i64) -> bool {
         let when = When { done_ms: now_ms, received_ms: now_ms };
+        let roles = self.roles(person, when);
         let mine = |(role, store): &(&str, Option<StoreId>)| match (*role, subject) {
             (BOSS, _) => true,
             (SALES, Some(subject)) => subject.all().stores().contains(store),
             (CREW, Some(subject)) => !doc.kind().is_money() && subject.all().awaits(person),
             _ => false,
         };
-        doc.kind() == DocKind::Directory || self.roles(person, when).iter().any(mine)
+        let all = subject.map(Story::all);
+        let published = all.as_ref().is_some_and(|all| all.done("published"));
+        let author = all.as_ref().is_some_and(|all| all.opened_by(person));
+        let about = all.as_ref().is_some_and(|all| all.about() == Some(person));
+        match doc.kind() {
+            DocKind::Directory => true,
+            DocKind::Stock => !roles.is_empty(),
+            DocKind::Conduct => {
+                // Whom it is about is told in writing first.
+                let told = about && all.is_some_and(|all| all.done("notified"));
+                published || self.keeps_records(person, when) || (!roles.is_empty() && (author || told))
+            }
+            DocKind::Matter => {
+                let sent = all.is_some_and(|all| all.awaits(person));
+                let theirs = !roles.is_empty() && (author || about || sent);
+                published || theirs || roles.iter().any(mine)
+            }
+            _ => roles.iter().any(mine),
+        }
     }
 }
 
@@ -185,25 +251,32 @@ impl Case<'_> {
 
     /// Whoever writes at all has a role that reaches the document.
     fn inside(&self, person: PersonId, change: ChangeHash, when: When) -> Verdict {
-        let known = self.story.known_to(change);
+        let (known, kind) = (self.story.known_to(change), self.doc.kind());
         let own = self.story.facts.iter().find(|t| t.change == change);
         let own = own.and_then(|t| if let Payload::Opened(p) = &t.what { Some(p.store) } else { None });
         let stores = self.subject.map(|s| s.all().stores()).unwrap_or_default();
-        let reached = self.account.roles(person, when).into_iter().any(|(role, store)| match role {
+        // A matter of no store is any store's.
+        let anywhere = kind == DocKind::Matter && known.stores().first() == Some(&None);
+        let roles = self.account.roles(person, when);
+        let by_role = roles.iter().any(|(role, store)| match *role {
             BOSS => true,
-            SALES => stores.contains(&store) || own == Some(store),
-            CREW => !self.doc.kind().is_money() && known.assigned(person),
+            SALES => anywhere || stores.contains(store) || own == Some(*store),
+            CREW => !kind.is_money() && known.assigned(person),
             _ => false,
         });
-        unless(!reached, "its author had no business with it")
+        let theirs = own.is_some() || known.opened_by(person) || known.about() == Some(person);
+        let reached = match kind {
+            DocKind::Stock => true,
+            DocKind::Conduct => theirs || self.account.keeps_records(person, when),
+            DocKind::Matter => theirs || by_role,
+            _ => by_role,
+        };
+        unless(!reached || roles.is_empty(), "its author had no business with it")
     }
 
     fn may(&self, wanted: &str, person: PersonId, when: When, second: bool) -> Verdict {
-        let row =
-            TABLE.iter().find(|(what, ..)| *what == wanted).ok_or(format!("{wanted}: no such thing"))?;
-        let able = if second { row.2 } else { row.1 };
-        let has = self.account.roles(person, when).iter().any(|(role, _)| able.contains(role));
-        unless(!has, &format!("{wanted} was not theirs to say"))
+        let able = self.account.able(wanted, person, when, second)?;
+        unless(!able, &format!("{wanted} was not theirs to say"))
     }
 
     fn may_say(&self, told: &Told, when: When) -> Verdict {
@@ -214,8 +287,16 @@ impl Case<'_> {
             || unless(known.cancelled(), "it was cancelled").and(unless(known.closed(), "it was closed"));
         let theirs = |what: &str| if known.awaits(told.author) { Ok(()) } else { may(what) };
         match &told.what {
-            Payload::Opened(_) => {
-                may("open").and(unless(known.opened_ms().is_some(), "it was opened already"))
+            Payload::Opened(p) => {
+                let nobody = self.doc.kind() == DocKind::Conduct && p.about.is_none();
+                may(match self.doc.kind() {
+                    DocKind::Matter => "open a matter",
+                    DocKind::Conduct => "open a record",
+                    DocKind::Stock => "stock",
+                    _ => "open",
+                })
+                .and(unless(known.opened_ms().is_some(), "it was opened already"))
+                .and(unless(nobody, "it is about nobody"))
             }
             Payload::Step(step) => going().and_then(|()| self.step(told, step, &known, when)),
             Payload::Approved(_) | Payload::Declined(_) => may("approve"),
@@ -240,6 +321,8 @@ impl Case<'_> {
             }
             Payload::Resumed(_) => theirs("assign").and(unless(!known.paused(), "the clock was running")),
             Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
+            Payload::StockMoved(p) if p.by > 0 => may("stock"),
+            Payload::StockMoved(p) => unless(known.stocked(&p.sku) + p.by < 0, "there were none left"),
             Payload::PolicyPublished(_) | Payload::PolicyDeclined(_) => may("policy"),
             Payload::Unknown { .. } => Err("nobody here says such things".into()),
             _ => may("people"),
@@ -252,18 +335,26 @@ impl Case<'_> {
         let opened_ms = known.opened_ms().ok_or("it was never opened")?;
         let second = self.account.second(opened_ms, when.received_ms);
         let what = step.step.as_str();
-        self.may(what, told.author, when, second)?;
-        let before = match what {
-            "placed" => Some("reviewed"),
-            "fetched" => Some("placed"),
-            "delivered" => Some("fetched"),
-            "settled" => Some("delivered"),
-            "repaired" => Some("visited"),
-            "closed" => Some("repaired"),
+        let concerned = CONCERNED.contains(&what) && known.about() == Some(told.author);
+        if !concerned {
+            self.may(what, told.author, when, second)?;
+        }
+        let before = match (self.doc.kind(), what) {
+            (DocKind::Matter, "published" | "closed") => Some("reported"),
+            (DocKind::Conduct, "closed") => Some("published"),
+            (_, "placed") => Some("reviewed"),
+            (_, "fetched") => Some("placed"),
+            (_, "delivered") => Some("fetched"),
+            (_, "settled") => Some("delivered"),
+            (_, "repaired") => Some("visited"),
+            (_, "closed") => Some("repaired"),
+            (_, "notified") => Some("proposed"),
+            (_, "published" | "appealed") => Some("notified"),
+            (_, "decided") => Some("appealed"),
             _ => None,
         };
         unless(before.is_some_and(|before| !known.did(before)), "it came before its time")?;
-        let again = !matches!(what, "fetched" | "visited") && known.done(what);
+        let again = !matches!(what, "fetched" | "visited" | "reported") && known.done(what);
         unless(again, "it was recorded already")?;
         let paid = known.facts().iter().any(|t| matches!(t.what, Payload::Cleared(_)));
         unless(what == "placed" && !paid, "it was not paid")?;
@@ -273,7 +364,12 @@ impl Case<'_> {
         let signed = matches!(what, "delivered" | "repaired");
         unless(signed && step.signature.is_none(), "nobody signed")?;
         let words = step.evidence.iter().any(|e| e.text.is_some());
-        unless(what == "placed" && !words, "there is no message")?;
+        unless(matches!(what, "placed" | "notified") && !words, "there is no message")?;
+        let said = |value: &&str| {
+            step.values.iter().any(|(key, said)| key.as_str() == *value && !said.trim().is_empty())
+        };
+        let wanted = VALUES.iter().find(|(step, _)| *step == what).map_or(&[][..], |(_, values)| values);
+        unless(!wanted.iter().all(said), "a value is missing")?;
         let photo = step.evidence.iter().any(|e| e.blob.is_some());
         unless(signed && second && !photo, "there is no photo")
     }

@@ -14,9 +14,11 @@ use sync_core::device::DeviceError;
 use sync_core::ids::{Name, PersonId, StoreId};
 
 use super::faults::{Plan, weather};
-use super::model::{Account, BOSS, Grant, Said};
+use super::model::{Account, BOSS, Grant, Moved, Said};
 use super::net::Weather;
-use super::world::{START_MS, World, small_policy};
+use super::papers::{STOCK, moved_by};
+use super::policies::first_policy;
+use super::world::{START_MS, World};
 
 /// A run under way.
 pub struct Run {
@@ -35,6 +37,8 @@ pub struct Run {
     /// Sites that may have what a restored relay lacks, and have not been there since.
     pub(super) owing: BTreeSet<String>,
     pub(super) opened: u32,
+    /// Matters and records that were opened.
+    pub(super) filed: u32,
 }
 
 /// A name of the policy.
@@ -55,7 +59,7 @@ pub fn run(seed: u64) -> Run {
 impl Run {
     fn begin(seed: u64) -> Self {
         let plan = Plan::of(seed);
-        let mut world = World::found(seed, &small_policy());
+        let mut world = World::found(seed, &first_policy(plan.papers));
         let (person, device) = world.office_ids();
         let mut account = Account::default();
         account.devices.insert(device, person);
@@ -78,9 +82,12 @@ impl Run {
         }
         account.devices.extend(world.sites.values().map(|s| (s.device.id(), s.device.person())));
         let first_devices = account.devices.len();
+        if plan.papers {
+            world.office(Command::OpenStock(STOCK.into(), None));
+        }
         world.heal();
-        let (counts, moments) = (BTreeMap::new(), Vec::new());
-        Self { world, account, plan, counts, moments, first_devices, owing: BTreeSet::new(), opened: 0 }
+        let (counts, moments, owing) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        Self { world, account, plan, counts, moments, first_devices, owing, opened: 0, filed: 0 }
     }
 
     /// Calm weather and right clocks, until nothing moves any more.
@@ -128,6 +135,13 @@ impl Run {
             self.world.note(&format!("{fault:?}"), &[]);
             return self.suffer(fault);
         }
+        if self.plan.papers {
+            match self.roll(10) {
+                0..2 => return self.papers_at_the_office(),
+                2..6 => return self.papers(),
+                _ => {}
+            }
+        }
         match self.roll(100) {
             0..5 => self.open(),
             5..48 => self.work(),
@@ -159,10 +173,13 @@ impl Run {
         if !self.world.sites.contains_key(site) {
             return;
         }
+        let moved = moved_by(&command);
         let result = self.world.perform(site, command);
         self.world.note(site, format!("{result:?}").as_bytes());
         match result {
             Ok(done) => {
+                let moved = moved.map(|(stock, sku, by)| Moved { command: done.command, stock, sku, by });
+                self.account.moved.extend(moved);
                 let (site, command, docs) = (site.to_owned(), done.command, done.docs);
                 self.account.said.push(Said { site, command, docs });
             }

@@ -19,8 +19,8 @@ use sync_core::ids::{AppointmentId, ChangeHash, CommandId, DeviceId, FactId, Per
 const PHYSICAL: [&str; 4] = ["fetched", "delivered", "visited", "repaired"];
 /// Steps that end a flow.
 const CLOSING: [&str; 2] = ["settled", "closed"];
-/// The step that puts content in force.
-const SEALING: &str = "reviewed";
+/// The steps that put content in force.
+const SEALING: [&str; 2] = ["reviewed", "published"];
 
 /// Content by map and key, as text that shows the type.
 pub type Content = BTreeMap<(String, String), String>;
@@ -227,7 +227,7 @@ impl Story {
 fn seal(told: &Told) -> Option<(ChangeHash, &[ChangeHash])> {
     let heads = match &told.what {
         Payload::Approved(p) => Some(p.heads.as_slice()),
-        Payload::Step(p) if p.step.as_str() == SEALING => p.seal.as_deref(),
+        Payload::Step(p) if SEALING.contains(&p.step.as_str()) => p.seal.as_deref(),
         _ => None,
     };
     heads.map(|heads| (told.change, heads))
@@ -238,7 +238,8 @@ impl<'a> Known<'a> {
     pub fn facts(&self) -> &[&'a Told] {
         &self.facts
     }
-    fn steps(&self) -> impl DoubleEndedIterator<Item = (&'a Told, &'a Step)> + '_ {
+    /// The steps among them.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = (&'a Told, &'a Step)> + '_ {
         self.facts.iter().filter_map(|told| match &told.what {
             Payload::Step(step) => Some((*told, step)),
             _ => None,
@@ -290,8 +291,12 @@ impl<'a> Known<'a> {
             overtaking.is_none_or(|(done, _)| self.kept(cancelled.id, done.id) == Some(cancelled.id))
         })
     }
+    /// Whether neither of two authors knew what the other said.
+    pub fn apart(&self, one: &Told, other: &Told) -> bool {
+        self.story.apart(one.change, other.change)
+    }
     /// Which of two facts leads by a person's word, if one was said.
-    fn kept(&self, one: FactId, other: FactId) -> Option<FactId> {
+    pub fn kept(&self, one: FactId, other: FactId) -> Option<FactId> {
         self.facts.iter().rev().find_map(|told| match &told.what {
             Payload::Settled(p) => {
                 let pair = BTreeSet::from([p.left, p.right]);

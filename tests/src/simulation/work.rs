@@ -24,7 +24,7 @@ const ORDER_STEPS: [&str; 5] = ["reviewed", "placed", "fetched", "delivered", "s
 const TICKET_STEPS: [&str; 3] = ["visited", "repaired", "closed"];
 const JPEG: &str = "image/jpeg";
 
-fn texts(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(super) fn texts(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
     fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -47,7 +47,7 @@ impl Run {
     }
 
     /// The store of a device's person, mostly.
-    fn own_store(&mut self, site: &str) -> Option<StoreId> {
+    pub(super) fn own_store(&mut self, site: &str) -> Option<StoreId> {
         let person = self.world.sites[site].device.person();
         let theirs = self.account.grants.iter().rev().find(|g| g.person == person)?.store;
         theirs.filter(|_| self.roll(8) > 0)
@@ -73,7 +73,7 @@ impl Run {
         Command::OpenOrder { number, store, fields, items, taken_ms: None, channel: None }
     }
 
-    fn ticket(&mut self, number: String, store: Option<StoreId>) -> Command {
+    pub(super) fn ticket(&mut self, number: String, store: Option<StoreId>) -> Command {
         let fields = texts(&[("customer", "何女士"), ("phone", "13800000000"), ("fault", "抽屉卡住")]);
         let order = DocId::numbered(self.world.company(), DocKind::Order, "A1");
         Command::OpenCase {
@@ -190,12 +190,7 @@ impl Run {
         let step = if self.roll(5) == 0 { None } else { self.pick(&next) };
         let step = step.or_else(|| self.pick(steps(doc.kind())).map(str::to_owned)).unwrap_or_default();
         let mut record = Record::done(name(&step));
-        record.outcome = match self.roll(20) {
-            0 => Outcome::Partial,
-            1 => Outcome::Refused,
-            2 => Outcome::Failed,
-            _ => Outcome::Done,
-        };
+        record.outcome = self.outcome();
         if step == "placed" && self.roll(10) > 0 {
             record.evidence.push(Evidence::text_message("请下单"));
         }
@@ -209,6 +204,16 @@ impl Run {
             }
         }
         Command::Step(doc, record)
+    }
+
+    /// How a step ends: mostly done.
+    pub(super) fn outcome(&mut self) -> Outcome {
+        match self.roll(20) {
+            0 => Outcome::Partial,
+            1 => Outcome::Refused,
+            2 => Outcome::Failed,
+            _ => Outcome::Done,
+        }
     }
 
     /// A photo, taken with a device and kept there until the relay has it.
@@ -238,7 +243,7 @@ impl Run {
         }
     }
 
-    fn visit(&mut self, site: &str, doc: DocId) -> Option<Command> {
+    pub(super) fn visit(&mut self, site: &str, doc: DocId) -> Option<Command> {
         use AppointmentStatus::{CannotComplete, Completed, Dispatched, OnSite, Travelling};
         let (_, state) = self.world.sites[site].device.state(doc).ok()?;
         let known: Vec<_> = state.appointments.keys().copied().collect();
@@ -316,24 +321,28 @@ impl Run {
         }
     }
 
-    fn assign(&mut self, doc: DocId, state: &State) -> Option<Command> {
+    pub(super) fn assign(&mut self, doc: DocId, state: &State) -> Option<Command> {
         let known: Vec<_> = state.appointments.keys().copied().collect();
         let mut people = vec![self.someone(CREW)?];
         if self.roll(4) == 0 {
             people.extend(self.someone(CREW).filter(|other| *other != people[0]));
         }
         let appointment = if self.roll(3) == 0 { self.pick(&known) } else { None };
-        let purpose = name(if doc.kind() == DocKind::Ticket { "repaired" } else { "delivered" });
+        let purpose = name(match doc.kind() {
+            DocKind::Ticket => "repaired",
+            DocKind::Matter => "reported",
+            _ => "delivered",
+        });
         let on = "2026-12-01".into();
         Some(Command::Assign { doc, appointment, people, on, purpose, note: None })
     }
 
-    fn number_at_relay(&self, doc: DocId) -> Option<String> {
+    pub(super) fn number_at_relay(&self, doc: DocId) -> Option<String> {
         let found = self.world.relay.document(doc).ok()??;
         Some(sync_core::fold::outline(&found).opened?.what.number)
     }
 
-    fn state_at_relay(&self, doc: DocId) -> Option<State> {
+    pub(super) fn state_at_relay(&self, doc: DocId) -> Option<State> {
         let found = self.world.relay.document(doc).ok()??;
         Some(sync_core::fold::fold(&found, &self.world.relay.footing().rules()))
     }
