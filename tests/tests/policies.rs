@@ -104,7 +104,11 @@ fn a_declined_proposal_says_why_and_may_be_made_again() {
     let at_ms = world.time_ms;
     assert_eq!(code(approve(&mut world, hash, at_ms)), RefusalCode::NothingProposed);
     world.pass(1_000);
-    assert_eq!(propose(&mut world, &second_policy(false)).unwrap(), hash, "the same policy has the same name");
+    assert_eq!(
+        propose(&mut world, &second_policy(false)).unwrap(),
+        hash,
+        "the same policy has the same name"
+    );
     world.heal();
     let by = world.office_ids().0;
     let declined = ProposalState::Declined { reason: "太急".into(), by };

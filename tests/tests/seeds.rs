@@ -11,8 +11,8 @@ use std::process::Command;
 use gendan_tests::simulation::batch::{drawn_from, many, one};
 use gendan_tests::simulation::faults::NAMED;
 
-/// Seeds that draw papers and stocks.
-const PAPERS: [u64; 2] = [18, 29];
+/// Seeds that draw papers and stocks: 3 publishes a policy at once, in 31 and 54 two take one number apart.
+const PAPERS: [u64; 5] = [3, 18, 29, 31, 54];
 /// Seeds that one commit draws, in all parts together.
 const DRAWN: usize = 200;
 const PARTS: usize = 4;

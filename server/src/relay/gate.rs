@@ -12,7 +12,7 @@ use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::time::UnixMs;
 use sync_core::wire::frames::{Push, Resolution, Verdict, Verdicts};
 
-use super::audience::{self, Tags};
+use super::audience;
 use super::{Footing, Relay, RelayError, moments};
 use crate::log::{Batch, Entry, HeldChange, HeldState};
 
@@ -281,7 +281,13 @@ impl Relay {
         }
         let first = found.is_none() || is_named_by_others(doc.kind());
         if gathered.moves || (gathered.has_admitted() && first) {
-            self.audiences(&stage, now_ms, &mut gathered)?;
+            self.audiences(&stage, &mut gathered)?;
+        }
+        let mut after = None;
+        if doc.kind() == DocKind::Directory && gathered.has_admitted() {
+            let footing = self.footing_of(Some(&stage), &records)?;
+            gathered.entries.extend(moments::moved((&self.footing(), now_ms), (&footing, now_ms)));
+            after = Some(footing);
         }
         let count = gathered.entries.len() as u64;
         let batch = Batch {
@@ -295,17 +301,14 @@ impl Relay {
         let position = |index: usize| Position(last.0 + 1 + index as u64 - count);
         let positions = gathered.admitted.iter().map(|(hash, index)| (*hash, position(*index))).collect();
         if !gathered.admitted.is_empty() {
-            if doc.kind() == DocKind::Directory {
-                self.set_footing(Some(&stage))?;
-            }
+            after.into_iter().for_each(|after| self.set_footing(after));
             *found = Some(stage);
         }
         Ok(positions)
     }
 
-    /// The entries by which the document's tags, and people's interests, follow the changes.
-    fn audiences(&self, stage: &Document, now_ms: UnixMs, gathered: &mut Gathered) -> Result<(), RelayError> {
-        let footing = self.footing();
+    /// The entries by which the document's tags follow the changes.
+    fn audiences(&self, stage: &Document, gathered: &mut Gathered) -> Result<(), RelayError> {
         let doc = stage.id();
         let before = self.log.audience(doc)?;
         if doc.kind().is_money() {
@@ -321,24 +324,7 @@ impl Relay {
                 gathered.entries.extend(audience::moved(facet, &had, &audience::money_tags(facet, &after)));
             }
         }
-        if doc.kind() == DocKind::Directory {
-            gathered.entries.extend(self.interests_moved(&footing, stage, now_ms));
-        }
         Ok(())
-    }
-
-    fn interests_moved(&self, footing: &Footing, stage: &Document, now_ms: UnixMs) -> Vec<Entry> {
-        let after = sync_core::directory::Directory::read(stage);
-        let rules = sync_core::directory::Rules { directory: &after, policies: &footing.policies };
-        let moved = |person: &PersonId| {
-            let before: Tags = footing.interests(*person, now_ms);
-            let now = audience::interests(&rules, *person, now_ms);
-            let gained: Vec<_> = now.difference(&before).copied().collect();
-            let lost: Vec<_> = before.difference(&now).copied().collect();
-            let differs = !gained.is_empty() || !lost.is_empty();
-            differs.then_some(Entry::Interests { person: *person, gained, lost })
-        };
-        after.people.keys().filter_map(moved).collect()
     }
 }
 

@@ -129,7 +129,7 @@ impl Relay {
             hub: Hub::default(),
         };
         let directory = relay.shelf.read(DocId::directory(company))?;
-        relay.set_footing(directory.as_ref())?;
+        relay.set_footing(relay.footing_of(directory.as_ref(), &[])?);
         let last = relay.log.document(DocId::directory(company))?.map_or(0, |stored| stored.last.0);
         relay.directory_at.store(last, Ordering::Release);
         Ok(relay)
@@ -186,19 +186,31 @@ impl Relay {
         self.footing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_footing(&self, directory: Option<&Document>) -> Result<(), RelayError> {
+    fn set_footing(&self, footing: Footing) {
+        *self.footing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(footing);
+    }
+
+    /// The directory as it stands in a document, with the policies whose bytes are in the log, or come into it
+    /// together with the document.
+    fn footing_of(
+        &self,
+        directory: Option<&Document>,
+        coming: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<Footing, RelayError> {
         let mut footing = Footing::default();
         if let Some(doc) = directory {
             footing.directory = Directory::read(doc);
         }
         for policy in &footing.directory.policies {
-            let Some(bytes) = self.log.record(&policy_record(policy.hash))? else { continue };
+            let key = policy_record(policy.hash);
+            let comes = coming.iter().find(|(record, _)| *record == key).and_then(|(_, bytes)| bytes.clone());
+            let kept = comes.map_or_else(|| self.log.record(&key), |bytes| Ok(Some(bytes)))?;
+            let Some(bytes) = kept else { continue };
             let opened = Published::open(&bytes, policy.hash).map_err(|e| unreadable_policy(&e))?;
             footing.policies.insert(policy.version, opened.policy);
             footing.blobs.insert(policy.version, PolicyBlob { hash: policy.hash, bytes });
         }
-        *self.footing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(footing);
-        Ok(())
+        Ok(footing)
     }
 
     /// The directory, where it has changed after a position: it goes before a document that is sent as it

@@ -31,7 +31,7 @@ impl Relay {
         }
         let footing = self.footing();
         let moved = if comes_within(&footing.directory, last + 1..=now_ms) {
-            moved(&footing, last, now_ms)
+            moved((&footing, last), (&footing, now_ms))
         } else {
             Vec::new()
         };
@@ -67,10 +67,11 @@ fn comes_within(directory: &Directory, moments: RangeInclusive<UnixMs>) -> bool 
         || directory.policies.iter().any(|p| moments.contains(&p.effective_ms))
 }
 
-fn moved(footing: &Footing, last: UnixMs, now_ms: UnixMs) -> Vec<Entry> {
-    let people = footing.directory.people.keys();
+/// The entries by which people's interests follow from one directory and moment to another.
+pub(super) fn moved(before: (&Footing, UnixMs), after: (&Footing, UnixMs)) -> Vec<Entry> {
+    let people = after.0.directory.people.keys();
     let entry = |person: &_| {
-        let (before, after) = (footing.interests(*person, last), footing.interests(*person, now_ms));
+        let (before, after) = (before.0.interests(*person, before.1), after.0.interests(*person, after.1));
         let gained: Vec<_> = after.difference(&before).copied().collect();
         let lost: Vec<_> = before.difference(&after).copied().collect();
         let differs = !gained.is_empty() || !lost.is_empty();
