@@ -17,7 +17,8 @@ use sync_core::fold::{Saying, State};
 use sync_core::ids::{DocKind, FactId, ItemId, Name, PersonId};
 use sync_core::policy::calendar::WorkCalendar;
 use sync_core::policy::judge::{Case, judge};
-use sync_core::policy::model::{CSAT, Flow, MeasureForm, Policy, RuleForm, Step, score};
+use sync_core::policy::model::{Flow, MeasureForm, Policy, RuleForm, Step};
+use sync_core::policy::values::{CSAT, score};
 use sync_core::time::UnixMs;
 
 /// The step that counts as placed with the factory (S21 下单).

@@ -7,7 +7,7 @@ use super::Record;
 use crate::fact::kinds::Evidence;
 use crate::ids::Name;
 use crate::policy::judge::{Finding, Verdict};
-use crate::policy::model::GRADE;
+use crate::policy::values::GRADE;
 
 /// The step that proposes the breaches of a rule that were found of the case of this number; `None` where none
 /// was found. The penalty is the one named, or the one that the rule names.

@@ -1,6 +1,7 @@
 //! Policies: parse, check, publish, calendar, deadlines, judge.
 
 pub mod model;
+pub mod values;
 pub mod fault;
 mod shape;
 pub mod check;

@@ -106,56 +106,6 @@ pub const DECIDED: &str = "decided";
 pub const UPHELD: &str = "upheld";
 /// The role that every record about a person gives to that person (当事人); no policy grants it.
 pub const CONCERNED: &str = "concerned";
-/// The value of a step that is one of the policy's causes, where it names any: figures count by it.
-pub const CAUSE: &str = "cause";
-/// The value of a step that answers the survey as a whole, 1 to 5 (S5 满意度调查).
-pub const CSAT: &str = "csat";
-/// The value of a step of a record about a person that is one of the policy's penalties or rewards, where it
-/// names any: nobody is punished by a grade that no rule knows (S1 第十九条).
-pub const GRADE: &str = "kind";
-
-impl Policy {
-    /// Which value of a step figures could not count, and why, each in Chinese and English: a [`CAUSE`], or
-    /// the [`GRADE`] of a record about a person, that is no entry of this policy, or an answer or rating
-    /// that is not 1 to 5.
-    pub fn odd_value<'a>(
-        &'a self,
-        subject: Subject,
-        values: &BTreeMap<Name, String>,
-    ) -> Option<[(&'a str, &'a str); 2]> {
-        let unnamed = ("制度里没有这一项", "the policy names no such entry");
-        let stranger = |value: &str, entries: &[&Name]| {
-            let said = values.iter().find(|(name, _)| **name == *value).map(|(_, said)| said);
-            said.is_some_and(|said| !entries.is_empty() && !entries.iter().any(|entry| **entry == **said))
-        };
-        let causes: Vec<&Name> = self.causes.keys().collect();
-        let grades: Vec<&Name> = self.penalties.iter().chain(&self.rewards).map(|grade| &grade.id).collect();
-        if stranger(CAUSE, &causes) {
-            return Some([("原因", "cause"), unnamed]);
-        }
-        if subject == Subject::Conduct && stranger(GRADE, &grades) {
-            return Some([("奖惩种类", "kind of reward or penalty"), unnamed]);
-        }
-        let odd = values.iter().filter(|(_, text)| score(text).is_none());
-        let title = odd.filter_map(|(name, _)| self.scored(name)).next();
-        title.map(|title| [title, ("须为1至5分", "it is 1 to 5")])
-    }
-
-    /// What people call an answer or rating of this name, which is 1 to 5; `None` for any other value.
-    fn scored(&self, name: &Name) -> Option<(&str, &str)> {
-        if let Some(question) = self.survey.get(name) {
-            return Some(question.pair());
-        }
-        let rated = self.measures.get(name).filter(|measure| measure.form == MeasureForm::Rated);
-        let whole = (*name == *CSAT).then_some(("满意度", "satisfaction"));
-        rated.map(|measure| measure.title.pair()).or(whole)
-    }
-}
-
-/// An answer or rating, 1 to 5; none where the text is another.
-pub fn score(text: &str) -> Option<i64> {
-    text.trim().parse().ok().filter(|score| (1..=5).contains(score))
-}
 
 /// One entry of a checklist or review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
