@@ -178,11 +178,11 @@ impl<'a> Outlook<'a> {
         self.notices_by(&self.findings(now_ms), now_ms)
     }
 
-    /// What there is to hear at a moment, and the first moment after it at which there may be something else
-    /// ([`Outlook::stirs_next`]).
+    /// What there is to hear at a moment, and the first moment after it at which there may be something else;
+    /// `None` where there never will as it stands.
     pub fn look(&self, now_ms: UnixMs) -> (Vec<Notice>, Option<UnixMs>) {
         let found = self.findings(now_ms);
-        (self.notices_by(&found, now_ms), self.stirs_by(&found, now_ms))
+        (self.notices_by(&found, now_ms), self.stirs_next(&found, now_ms))
     }
 
     fn notices_by(&self, found: &[Finding], now_ms: UnixMs) -> Vec<Notice> {
@@ -208,14 +208,9 @@ impl<'a> Outlook<'a> {
         said.chain(waiting).chain(later).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// The first moment after now at which there may be something else to tell than now; `None` where there
-    /// never will as it stands. What is counted in days turns at midnight of the policy's zone, so every
-    /// midnight is such a moment for what is still open.
-    pub fn stirs_next(&self, now_ms: UnixMs) -> Option<UnixMs> {
-        self.stirs_by(&self.findings(now_ms), now_ms)
-    }
-
-    fn stirs_by(&self, found: &[Finding], now_ms: UnixMs) -> Option<UnixMs> {
+    /// The first moment after now at which there may be something else to tell than now. What is counted in
+    /// days turns at midnight of the policy's zone, so every midnight is such a moment for what is still open.
+    fn stirs_next(&self, found: &[Finding], now_ms: UnixMs) -> Option<UnixMs> {
         let (from_ms, until_ms) = self.stirs()?;
         if now_ms < from_ms {
             return Some(from_ms);

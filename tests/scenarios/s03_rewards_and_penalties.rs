@@ -40,6 +40,14 @@ fn notified(department: &mut Company) -> DocId {
     record
 }
 
+/// The same, told to all: in force.
+fn published(department: &mut Company) -> DocId {
+    let record = notified(department);
+    department.step("H01", record, did("published"));
+    department.online();
+    record
+}
+
 #[test]
 fn section_5_a_record_goes_from_the_superior_by_hr_to_its_publication_and_is_in_force_no_sooner() {
     let mut department = department();
@@ -109,9 +117,7 @@ fn section_5_2_the_person_sees_it_from_the_notice_on_and_everybody_once_it_is_pu
 fn section_5_3_the_fifth_working_day_is_the_last_for_an_appeal() {
     for (when, expected) in [("2026-12-01 23:50", None), ("2026-12-02 00:10", Some(RefusalCode::TooLate))] {
         let mut department = department();
-        let record = notified(&mut department);
-        department.step("H01", record, did("published"));
-        department.online();
+        let record = published(&mut department);
         // Two days of a weekend lie between: Tuesday the 24th to Tuesday the 1st.
         department.at(when);
         department.sync(&["G01"]);
@@ -129,9 +135,7 @@ fn section_5_3_the_fifth_working_day_is_the_last_for_an_appeal() {
 fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the_appellants() {
     for (decision, holds) in [("upheld", true), ("lifted", false)] {
         let mut department = department();
-        let record = notified(&mut department);
-        department.step("H01", record, did("published"));
-        department.online();
+        let record = published(&mut department);
         department.at("2026-11-30 09:00");
         department.sync(&["G01"]);
         department.step("G01", record, did("appealed").value("reason", "有短信为证"));
@@ -153,9 +157,7 @@ fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the
 #[test]
 fn section_5_3_of_two_decisions_made_apart_one_counts_until_management_says_which() {
     let mut department = department();
-    let record = notified(&mut department);
-    department.step("H01", record, did("published"));
-    department.online();
+    let record = published(&mut department);
     department.step("G01", record, did("appealed").value("reason", "有短信为证"));
     department.online();
     department.step("H01", record, did("decided").value("decision", "upheld"));
@@ -179,9 +181,7 @@ fn section_5_3_of_two_decisions_made_apart_one_counts_until_management_says_whic
 #[test]
 fn section_5_3_a_decision_that_could_not_be_made_upholds_nothing() {
     let mut department = department();
-    let record = notified(&mut department);
-    department.step("H01", record, did("published"));
-    department.online();
+    let record = published(&mut department);
     department.step("G01", record, did("appealed").value("reason", "有短信为证"));
     department.online();
     let decided = || did("decided").value("decision", "upheld");
@@ -213,9 +213,7 @@ fn section_5_1_two_superiors_who_took_one_number_apart_both_go_on_seeing_their_r
 #[test]
 fn section_5_3_nobody_else_appeals_and_hr_does_not_close_before_the_days_are_over() {
     let mut department = department();
-    let record = notified(&mut department);
-    department.step("H01", record, did("published"));
-    department.online();
+    let record = published(&mut department);
     let appeal = did("appealed").value("reason", "不服");
     assert_eq!(department.refused_step("U01", record, appeal), RefusalCode::RoleMissing);
     department.at("2026-12-01 23:00");
@@ -351,9 +349,7 @@ fn section_4_work_is_assessed_by_completion_satisfaction_without_complaints_and_
 #[test]
 fn section_5_3_an_appeal_that_nobody_decides_goes_to_management_after_ten_working_days() {
     let mut department = department();
-    let record = notified(&mut department);
-    department.step("H01", record, did("published"));
-    department.online();
+    let record = published(&mut department);
     // Before the day begins: the hours run from nine.
     department.next_at("2026-11-30 08:30");
     department.step("G01", record, did("appealed").value("reason", "有短信为证"));

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// The secret of its hook: 24 bytes, `a secret of 24 bytes, ok`.
+pub const SECRET: &str = "whsec_YSBzZWNyZXQgb2YgMjQgYnl0ZXMsIG9r";
+
 /// What a receiver was sent.
 #[derive(Clone, Debug)]
 pub struct Sent {

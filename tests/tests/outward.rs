@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gendan_server::config::{Config, Webhook};
 use gendan_server::outward::Outward;
-use gendan_tests::receiver::Receiver;
+use gendan_tests::receiver::{Receiver, SECRET};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,6 @@ use served::{Served, is_problem};
 const DAY_MS: i64 = 24 * 3_600_000;
 /// The 24 bytes of the secret below.
 const KEY: &[u8] = b"a secret of 24 bytes, ok";
-const SECRET: &str = "whsec_YSBzZWNyZXQgb2YgMjQgYnl0ZXMsIG9r";
 
 /// A company with webhooks, each told these kinds; the folder holds their secrets.
 struct Shop {

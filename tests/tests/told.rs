@@ -106,8 +106,7 @@ fn between_the_moments_that_a_document_names_it_tells_the_same() {
                 (before, changes) = (now, changes + 1);
             }
             while next_ms <= at_ms {
-                next_ms =
-                    Outlook::of(&found, &state, &footing.rules()).stirs_next(next_ms).unwrap_or(i64::MAX);
+                next_ms = Outlook::of(&found, &state, &footing.rules()).look(next_ms).1.unwrap_or(i64::MAX);
                 moments += 1;
             }
             at_ms += HOUR_MS / 2;

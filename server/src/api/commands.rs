@@ -87,7 +87,6 @@ pub enum CommandBody {
         quantity: u32,
         note: Option<String>,
     },
-    /// Notices were read: their ids.
     /// Proposes, in a record about a person, what the rules found of the case that it rests on.
     ProposeFound {
         /// The record.
@@ -97,6 +96,7 @@ pub enum CommandBody {
         /// The penalty or reward, where the rule names none.
         kind: Option<String>,
     },
+    /// Notices were read: their ids.
     Read {
         notices: Vec<String>,
     },
@@ -233,6 +233,7 @@ pub enum CommandBody {
         day: String,
         reason: String,
     },
+    /// That day intake does not rest after all.
     ResumeIntake {
         day: String,
         reason: String,

@@ -1,9 +1,9 @@
 //! Outward: what there is to hear is noticed by the relay itself, kept for the office, and told to webhooks.
 //!
 //! In: what the read model sees of documents that changed or whose moment has come
-//! ([`crate::projection::notices`]); the directory; now. Out: deliveries. Nobody needs to be connected: a deadline passes by the
-//! relay's clock (S1 第八条, S14 第八条 2). Invariants: a document is looked at only where it changed or its
-//! moment came; what is to be told is durable before the look counts as done; a receiver that hangs holds up
+//! ([`crate::projection::notices`]); the directory; now. Out: deliveries. Nobody needs to be connected: a
+//! deadline passes by the relay's clock (S1 第八条, S14 第八条 2). Invariants: a document is looked at only where
+//! it changed or its moment came; what is to be told is durable before the look counts as done; a receiver that hangs holds up
 //! nobody but its own line. Memory is bounded by the hooks' lines, whatever the number of documents. Time is
 //! a parameter of everything but [`Outward::run`].
 //!

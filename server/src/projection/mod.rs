@@ -146,11 +146,11 @@ impl Projection {
         let start = self.position().await?;
         let mut at = start;
         loop {
-            let (relay, telling) = (self.relay.clone(), self.telling(now_ms));
-            let (by, to) = (telling.clone(), at);
+            let (relay, teller) = (self.relay.clone(), self.teller(now_ms));
+            let (by, to) = (teller.clone(), at);
             let staged = spawn_blocking(move || stage::stage(&relay, to, BATCH_ENTRIES, by.as_ref())).await;
             let Some(staged) = staged.map_err(|_| ProjectionError::Interrupted)?? else { break };
-            at = write::write(&self.pool, &self.relay, staged, telling).await?;
+            at = write::write(&self.pool, &self.relay, staged, teller).await?;
         }
         if at > start {
             tracing::debug!(from = start.0, to = at.0, now_ms, "the read model has caught up");

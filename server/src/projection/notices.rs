@@ -3,9 +3,10 @@
 //!
 //! In: documents that changed, looked at as they are read; documents whose moment has come. Out: a person's
 //! notices, newest first, in pages. Times are Unix milliseconds. These two tables are the only ones that depend
-//! on the time: they say what was so at the last look, which follows the log and the clock by seconds. What is to be told outside is kept before a look counts as done; without
-//! anybody who tells ([`Projection::tells`]) what changed stays to be looked at. Deliberately not here: what
-//! there is to hear (`sync_core::notice`), and how it is told ([`crate::outward`]).
+//! on the time: they say what was so at the last look, which follows the log and the clock by seconds. What is
+//! to be told outside is kept before a look counts as done; without anybody who tells ([`Projection::tells`])
+//! what changed stays to be looked at. Deliberately not here: what there is to hear (`sync_core::notice`), and
+//! how it is told ([`crate::outward`]).
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -55,12 +56,12 @@ pub type Tell = dyn Fn(DocId, &[Notice], &Footing, UnixMs) -> Result<bool, LogEr
 
 /// Who tells outside, and when it is.
 #[derive(Clone)]
-pub(super) struct Telling {
+pub(super) struct Teller {
     tell: Arc<Tell>,
     pub now_ms: UnixMs,
 }
 
-impl Telling {
+impl Teller {
     /// Has it kept before the look counts as done.
     pub(super) fn tell(&self, look: &mut Look, footing: &Footing) -> Result<(), LogError> {
         if (self.tell)(look.doc, &look.notices, footing, self.now_ms)? {
@@ -109,15 +110,15 @@ impl Projection {
         *self.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
     }
 
-    pub(super) fn telling(&self, now_ms: UnixMs) -> Option<Telling> {
+    pub(super) fn teller(&self, now_ms: UnixMs) -> Option<Teller> {
         let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(Telling { tell, now_ms })
+        Some(Teller { tell, now_ms })
     }
 
     /// Looks again at no more than so many documents whose moment has come, the longest waiting first; how
     /// many that were, none also where nobody tells.
     pub async fn look_again(&self, now_ms: UnixMs, limit: u32) -> Result<usize, ProjectionError> {
-        let Some(telling) = self.telling(now_ms) else { return Ok(0) };
+        let Some(teller) = self.teller(now_ms) else { return Ok(0) };
         let due = self.stirring(now_ms, limit).await?;
         if due.is_empty() {
             return Ok(0);
@@ -133,7 +134,7 @@ impl Projection {
                 })?;
                 let nothing = || Look { doc: id, position, notices: Vec::new(), next_ms: None };
                 let mut look = found.unwrap_or_else(nothing);
-                telling.tell(&mut look, &footing)?;
+                teller.tell(&mut look, &footing)?;
                 looks.push(look);
             }
             Ok(looks)

@@ -16,7 +16,7 @@ use sync_core::time::UnixMs;
 use sync_core::view::row::Row;
 
 use super::measure::{self, Measures, PLACED};
-use super::notices::{Look, Telling};
+use super::notices::{Look, Teller};
 use super::{said, words};
 use crate::log::{Entry, Tag};
 use crate::relay::audience::tags;
@@ -79,7 +79,7 @@ pub(super) fn stage(
     relay: &Relay,
     after: Position,
     limit: usize,
-    telling: Option<&Telling>,
+    teller: Option<&Teller>,
 ) -> Result<Option<Staged>, RelayError> {
     let entries = relay.entries(after, limit)?;
     let Some(last) = entries.last() else { return Ok(None) };
@@ -101,7 +101,7 @@ pub(super) fn stage(
         relay.document(DocId::directory(relay.company()))?;
     }
     let footing = relay.footing();
-    let cases = cases(relay, &footing, &touched, telling)?;
+    let cases = cases(relay, &footing, &touched, teller)?;
     Ok(Some(Staged { upto, cases, directory, footing }))
 }
 
@@ -109,9 +109,9 @@ pub(super) fn cases(
     relay: &Relay,
     footing: &Footing,
     touched: &BTreeMap<DocId, Position>,
-    telling: Option<&Telling>,
+    teller: Option<&Teller>,
 ) -> Result<Vec<Case>, RelayError> {
-    let made = touched.iter().map(|(doc, position)| case(relay, footing, (*doc, *position), telling));
+    let made = touched.iter().map(|(doc, position)| case(relay, footing, (*doc, *position), teller));
     made.filter_map(Result::transpose).collect()
 }
 
@@ -120,13 +120,13 @@ fn case(
     relay: &Relay,
     footing: &Footing,
     (id, position): (DocId, Position),
-    telling: Option<&Telling>,
+    teller: Option<&Teller>,
 ) -> Result<Option<Case>, RelayError> {
-    let now_ms = telling.map(|telling| telling.now_ms);
+    let now_ms = teller.map(|teller| teller.now_ms);
     let made = relay.look(id, |doc| case_of(doc, footing, position, now_ms))?;
     let Some(mut made) = made else { return Ok(None) };
-    if let Some((look, telling)) = made.look.as_mut().zip(telling) {
-        telling.tell(look, footing)?;
+    if let Some((look, teller)) = made.look.as_mut().zip(teller) {
+        teller.tell(look, footing)?;
     }
     let (total, paid) = money(relay, footing, id)?;
     Ok(Some(Case { total, paid, ..made }))

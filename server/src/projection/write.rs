@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::ProjectionError;
 use super::measure::Line;
-use super::notices::{Telling, put_notices};
+use super::notices::{Teller, put_notices};
 use super::stage::{Case, Staged, cases, text_of};
 use crate::relay::{Footing, Relay};
 
@@ -34,7 +34,7 @@ pub(super) async fn write(
     pool: &SqlitePool,
     relay: &Arc<Relay>,
     staged: Staged,
-    telling: Option<Telling>,
+    teller: Option<Teller>,
 ) -> Result<Position, ProjectionError> {
     let mut tx = pool.begin().await?;
     let footing = staged.footing;
@@ -48,7 +48,7 @@ pub(super) async fn write(
             all.insert(doc, Position(u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)));
         }
         let (relay, footing) = (relay.clone(), footing.clone());
-        let again = spawn_blocking(move || cases(&relay, &footing, &all, telling.as_ref())).await;
+        let again = spawn_blocking(move || cases(&relay, &footing, &all, teller.as_ref())).await;
         put(&mut tx, &again.map_err(|_| ProjectionError::Interrupted)??).await?;
     }
     put(&mut tx, &staged.cases).await?;

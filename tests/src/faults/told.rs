@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::process::{Place, ask};
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, SECRET};
 
 /// After so many looks nothing is on its way any more: a receiver that failed is asked again within seconds.
 const LOOKS: u32 = 360;
@@ -26,7 +26,7 @@ impl Told {
     pub(super) fn open(place: &Place) -> anyhow::Result<Self> {
         let receiver = Receiver::start(false);
         let secret = place.folder.join("secret");
-        std::fs::write(&secret, "whsec_YSBzZWNyZXQgb2YgMjQgYnl0ZXMsIG9r")?;
+        std::fs::write(&secret, SECRET)?;
         let (url, secret) = (&receiver.url, secret.display());
         let config = format!(
             "[[webhooks]]\nname = \"kills\"\nurl = \"{url}\"\nsecret_file = \"{secret}\"\nkinds = [\"exception\"]\n"
@@ -47,19 +47,19 @@ impl Told {
         token: &str,
         reported: usize,
     ) -> anyhow::Result<Vec<String>> {
-        let mut untold = (Vec::new(), 0);
+        let (mut untold, mut known) = (Vec::new(), 0);
         for _ in 0..LOOKS {
             let heard = self.receiver.all();
             self.ids.extend(heard.iter().filter_map(|s| Some(s.json()["data"]["id"].as_str()?.to_owned())));
             let shown = exceptions(address, token)?;
-            untold = (shown.difference(&self.ids).cloned().collect(), shown.len());
-            if untold.0.is_empty() && untold.1 >= reported {
+            (untold, known) = (shown.difference(&self.ids).cloned().collect(), shown.len());
+            if untold.is_empty() && known >= reported {
                 break;
             }
             std::thread::sleep(PAUSE);
         }
-        ensure!(untold.1 >= reported, "{reported} exceptions were reported, the inbox shows {}", untold.1);
-        Ok(untold.0)
+        ensure!(known >= reported, "{reported} exceptions were reported, the inbox shows {known}");
+        Ok(untold)
     }
 }
 
