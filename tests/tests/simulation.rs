@@ -4,13 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gendan_server::relay::end::RelayEnd;
+use gendan_server::relay::gate::Peer;
 use gendan_tests::simulation::world::{World, small_policy};
 use sync_core::command::{Command, NewItem, Record};
 use sync_core::fact::kinds::{Evidence, Signature};
 use sync_core::ids::{CommandId, DocId, DocKind, ItemId, StoreId};
+use sync_core::money::{Currency, Money};
 use sync_core::refusal::RefusalCode;
+use sync_core::wire::frames::{FeedItem, Frame, Inventory, Need, Push, Verdict};
 
 fn open_order(world: &World, number: &str) -> Command {
+    open_order_at(world, "城东店", number)
+}
+fn open_order_at(world: &World, store: &str, number: &str) -> Command {
     let fields = [
         ("customer", "何女士"),
         ("phone", "13800000000"),
@@ -19,7 +26,7 @@ fn open_order(world: &World, number: &str) -> Command {
     ];
     Command::OpenOrder {
         number: number.into(),
-        store: Some(StoreId::named(world.company(), "城东店")),
+        store: Some(StoreId::named(world.company(), store)),
         fields: fields.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         items: vec![NewItem {
             item: ItemId::from_bytes([5; 16]),
@@ -27,7 +34,7 @@ fn open_order(world: &World, number: &str) -> Command {
             model: "1.4米".into(),
             material: None,
             quantity: 1,
-            unit_price: None,
+            unit_price: Some(Money::new(128_000, Currency::CNY)),
         }],
         taken_ms: None,
         channel: None,
@@ -348,6 +355,7 @@ fn what_only_a_colleagues_device_still_has_after_a_restore_is_released_in_its_au
     world.run("D01b", None);
     let held = world.relay.waiting(doc).unwrap();
     assert!(held.iter().all(|held| held.device != author), "its author's device is gone");
+    assert_eq!(world.agreement("D01b"), Some(true), "what the relay holds back is in force nowhere");
     // Each builds on the one before, in whatever order they are listed.
     for _ in &held {
         for change in world.relay.waiting(doc).unwrap() {
@@ -361,6 +369,55 @@ fn what_only_a_colleagues_device_still_has_after_a_restore_is_released_in_its_au
     world.run("D01b", None);
     assert_eq!(world.agreement("D01b"), Some(true));
     whole_again(&mut world, doc);
+}
+
+#[test]
+fn prices_that_come_before_their_order_enter_with_it_also_where_its_number_is_taken() {
+    for taken in [false, true] {
+        let mut world = World::found(20, &small_policy());
+        world.join("D01", "sales", Some("城东店"));
+        world.join("D02", "sales", Some("城西店"));
+        world.heal();
+        if taken {
+            world.perform("D02", open_order_at(&world, "城西店", "A1")).unwrap();
+            world.connect("D02");
+            world.run("D02", None);
+        }
+        world.perform("D01", open_order_at(&world, "城东店", "A1")).unwrap();
+        let doc = DocId::numbered(world.company(), DocKind::Order, "A1");
+        let money = doc.facet(DocKind::OrderMoney);
+        let mut pushes = unsent(&mut world, "D01");
+        pushes.sort_by_key(|push| push.doc != money);
+        let device = &world.sites["D01"].device;
+        let peer = Peer { device: device.id(), person: device.person() };
+        let code = if taken { RefusalCode::OutOfScope } else { RefusalCode::DependencyMissing };
+        for push in pushes {
+            let early = push.doc == money;
+            let verdicts = world.relay.push(peer, push, world.time_ms).unwrap().verdicts;
+            let held =
+                |verdict: &Verdict| matches!(verdict, Verdict::Held { refusal } if refusal.code == code);
+            assert!(verdicts.iter().all(|verdict| held(verdict) == early), "{verdicts:?}");
+        }
+        assert!(world.relay.waiting(money).unwrap().is_empty(), "nobody has to release it");
+        world.heal();
+        assert_eq!(world.agreement("D01"), Some(true));
+        assert!(world.sites["D01"].device.rows(DocKind::OrderMoney).unwrap().iter().any(|r| r.doc == money));
+    }
+}
+
+/// What a device pushes when it connects; it never hears an answer.
+fn unsent(world: &mut World, name: &str) -> Vec<Push> {
+    let now = world.now_at(name);
+    let (relay, blobs, time_ms) = (world.relay.clone(), world.blobs.clone(), world.time_ms);
+    let site = &mut world.sites.get_mut(name).unwrap().device;
+    let peer = Peer { device: site.id(), person: site.person() };
+    let mut end = RelayEnd::new(relay, blobs, peer, 1_000_000);
+    let hello = site.connect("simulation", &now).unwrap().remove(0);
+    let welcome = end.handle(hello, time_ms).unwrap().remove(0);
+    let frames = site.handle(welcome, &now).unwrap();
+    site.disconnected();
+    let push = |frame| if let Frame::Push(push) = frame { Some(push) } else { None };
+    frames.into_iter().filter_map(push).collect()
 }
 
 #[test]
@@ -489,14 +546,12 @@ fn a_first_sync_that_broke_off_leaves_nothing_that_is_for_others_by_now() {
 
 #[test]
 fn a_device_that_was_shut_out_gets_no_documents_for_naming_what_it_has() {
-    use gendan_server::relay::end::RelayEnd;
-    use sync_core::wire::frames::{FeedItem, Frame, Inventory, Need};
     let (mut world, doc) = shop(16);
     let device = world.sites["D01"].device.id();
     world.office(Command::Revoke(device, "手机丢失".into()));
     let now = world.now(0);
     let site = &mut world.sites.get_mut("D01").unwrap().device;
-    let peer = gendan_server::relay::gate::Peer { device, person: site.person() };
+    let peer = Peer { device, person: site.person() };
     let hello = site.connect("simulation", &now).unwrap().remove(0);
     let mut end = RelayEnd::new(world.relay.clone(), world.blobs.clone(), peer, 1_000_000);
     let answers = end.handle(hello, world.time_ms).unwrap();

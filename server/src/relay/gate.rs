@@ -1,6 +1,6 @@
 //! The gate: pushed changes are judged, stored durably or held whole, and answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::admission::{Gate, Stage, admit};
 use sync_core::document::{ChangeBytes, Document};
@@ -72,7 +72,7 @@ impl Relay {
                 verdicts.push((change.hash, verdict));
             }
             if gathered.has_admitted() {
-                self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
+                self.retry_waiting(&mut stage, now_ms, &mut gathered, came_early)?;
             }
             let moves = gathered.moves;
             let positions = self.settle(found, stage.into_document(), gathered, now_ms)?;
@@ -198,31 +198,37 @@ impl Relay {
         Ok(self.log.held(&filter, None, usize::MAX)?)
     }
 
-    /// The prices of an order or ticket that came before it did enter once it has.
+    /// The prices of an order or ticket that came before it did enter once it has; so do those of whoever
+    /// opened it, where another of the same number was here first and is out of their reach.
     pub(super) fn retry_facet(&self, doc: DocId, now_ms: UnixMs) -> Result<(), RelayError> {
         let Some(facet) = doc.kind().money().map(|kind| doc.facet(kind)) else { return Ok(()) };
-        if !self.waiting(facet)?.iter().any(|h| h.reason.code == RefusalCode::DependencyMissing) {
+        let early = |held: &HeldChange| came_early(held) || held.reason.code == RefusalCode::OutOfScope;
+        if !self.waiting(facet)?.iter().any(early) {
             return Ok(());
         }
+        let Some(subject) = self.document(doc)? else { return Ok(()) };
+        let openers: BTreeSet<PersonId> = outline(&subject).openings().map(|(author, _)| author).collect();
+        let early = |held: &HeldChange| came_early(held) || (early(held) && openers.contains(&held.person));
         self.shelf.with(facet, |found| {
             let mut stage = Stage::new(facet, found.as_ref());
-            let mut gathered = Gathered::default();
-            self.retry_waiting(&mut stage, now_ms, &mut gathered)?;
+            let mut gathered = Gathered { earlier: self.waiting(facet)?, ..Gathered::default() };
+            self.retry_waiting(&mut stage, now_ms, &mut gathered, early)?;
             self.settle(found, stage.into_document(), gathered, now_ms).map(drop)
         })
     }
 
-    /// What was held only for a missing dependency enters once the dependency has.
+    /// What was held only because it came early enters once what it waited for has.
     fn retry_waiting(
         &self,
         stage: &mut Stage<'_>,
         now_ms: UnixMs,
         gathered: &mut Gathered,
+        early: impl Fn(&HeldChange) -> bool,
     ) -> Result<(), RelayError> {
         let footing = self.footing();
         let doc = stage.document().id();
         let mut waiting = std::mem::take(&mut gathered.earlier);
-        waiting.retain(|h| h.state == HeldState::Waiting && h.reason.code == RefusalCode::DependencyMissing);
+        waiting.retain(|h| h.state == HeldState::Waiting && early(h));
         waiting.retain(|h| !gathered.held.iter().any(|g| g.hash == h.hash));
         loop {
             let before = waiting.len();
@@ -326,6 +332,11 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// Whether a change was held only for what it builds on.
+fn came_early(held: &HeldChange) -> bool {
+    held.reason.code == RefusalCode::DependencyMissing
 }
 
 /// Whether a held change is judged anew where it comes again: what it builds on may be here now, and what

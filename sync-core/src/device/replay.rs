@@ -32,13 +32,14 @@ impl<S: DeviceStore> Device<S> {
         let numbers = self.shelf.unsent().iter().filter(|(_, unsent)| unsent.doc == doc).map(|(n, _)| *n);
         let whole = numbers.map(|number| Ok((number, self.shelf.outgoing_at(number)?)));
         let outbox = whole.collect::<Result<Vec<(u64, Outgoing)>, DeviceError>>()?;
-        let refused: Vec<_> =
-            refused.iter().filter(|(hash, _)| outbox.iter().any(|(_, o)| o.hash == *hash)).collect();
-        if refused.is_empty() {
+        let current = self.shelf.document(doc)?.unwrap_or_else(|| Document::new(doc));
+        // What was handed in is in no document any more, and a verdict that comes late finds nothing.
+        let stands = |hash| current.has(hash) || outbox.iter().any(|(_, o)| o.hash == hash);
+        let hashes: Vec<ChangeHash> =
+            refused.iter().map(|(hash, _)| *hash).filter(|hash| stands(*hash)).collect();
+        if hashes.is_empty() {
             return Ok(());
         }
-        let current = self.shelf.document(doc)?.unwrap_or_else(|| Document::new(doc));
-        let hashes: Vec<ChangeHash> = refused.iter().map(|(hash, _)| *hash).collect();
         let dropped = current.history().dependents(&hashes);
         let mut rebuilt = Document::new(doc);
         let kept: Vec<_> = current.changes().into_iter().filter(|c| !dropped.contains(&c.hash)).collect();
@@ -75,7 +76,8 @@ impl<S: DeviceStore> Device<S> {
             return self.shelf.commit(batch, []);
         }
         batch = batch.and(self.shelf.whole(&rebuilt)).and(self.row(&rebuilt));
-        self.shelf.commit(batch, [rebuilt])
+        self.shelf.commit(batch, [rebuilt])?;
+        if doc == DocId::directory(self.me.company) { self.read_directory() } else { Ok(()) }
     }
 
     fn say_again(

@@ -398,8 +398,7 @@ impl<S: DeviceStore> Device<S> {
                     batch = batch.delete(Table::Outbox, number.to_be_bytes());
                 }
                 (Verdict::Admitted { .. }, None) => entered.push(hash),
-                (Verdict::Held { refusal }, Some(_)) => held.push((hash, refusal)),
-                (Verdict::Held { .. }, None) => {}
+                (Verdict::Held { refusal }, _) => held.push((hash, refusal)),
             }
         }
         self.shelf.commit(batch, [])?;

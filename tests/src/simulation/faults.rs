@@ -17,7 +17,7 @@ use super::model::{BOSS, CREW, Grant, SALES};
 use super::net::Weather;
 use super::policies::second_policy;
 use super::random::{Run, name};
-use super::world::RelayCopy;
+use super::world::{RelayCopy, Site};
 
 /// An hour, in milliseconds.
 pub const HOUR_MS: i64 = 3_600_000;
@@ -28,10 +28,13 @@ pub const STORES: [&str; 3] = ["城东店", "城西店", "城南店"];
 
 /// Seeds that tests name, because they found something once or go far: what they draw is what it was then,
 /// without papers and stocks.
-pub const NAMED: [u64; 26] =
-    [1, 4, 5, 6, 7, 9, 11, 16, 17, 20, 21, 24, 30, 32, 37, 41, 45, 49, 50, 53, 60, 69, 72, 101, LEFT, 2];
+pub const NAMED: [u64; 27] = [
+    1, 4, 5, 6, 7, 9, 11, 16, 17, 20, 21, 24, 30, 32, 37, 41, 45, 49, 50, 53, 60, 69, 72, 101, LEFT, EARLY, 2,
+];
 /// A document that left its author's scope was gone before a restored relay had it.
 const LEFT: u64 = 241_670_987_455_979;
+/// Prices came to a restored relay before their order, whose number another store had taken too.
+const EARLY: u64 = 76_224_907_536_312;
 
 /// What may happen between two pieces of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,31 +347,30 @@ impl Run {
                 _ => self.work(),
             }
         }
-        if let Some(authors) = self.who_gives_back(&copy) {
+        if let Some(givers) = self.who_gives_back(&copy) {
             self.world.restore_relay(copy);
-            self.owing.extend(authors);
+            self.owing.extend(givers);
             self.account.restored += 1;
             self.count("relay restored");
         }
     }
 
-    /// The devices that what came after the copy came from, where each of them still holds it and may
-    /// still say it: what a third device alone has is held, as the changelog says, and waits for the office.
+    /// The devices that can give back what came after the copy: each author that still holds it and may
+    /// still say it, or else whoever has it. What a third device alone gives back is held in its name.
     fn who_gives_back(&self, copy: &RelayCopy) -> Option<BTreeSet<String>> {
         if self.moments.iter().any(|ms| *ms >= copy.at_ms) {
             return None;
         }
         let log = self.world.relay.log();
-        let mut authors = BTreeSet::new();
+        let mut givers = BTreeSet::new();
         for logged in log.read(copy.head, usize::MAX).expect("the log reads") {
             match &logged.entry {
                 Entry::Change { doc, hash, device, .. } => {
-                    let site = self.stands(*device)?;
-                    let (found, _) = self.world.sites[site].device.state(*doc).ok()?;
-                    authors.extend(found.has(*hash).then(|| site.to_owned()));
-                    if !found.has(*hash) {
-                        return None;
-                    }
+                    let has = |site: &&Site| site.device.state(*doc).is_ok_and(|(found, _)| found.has(*hash));
+                    let in_use = |site: &&Site| !self.account.revoked.contains_key(&site.device.id());
+                    let sites = || self.world.sites.values().filter(in_use).filter(has);
+                    let author = sites().find(|site| site.device.id() == *device);
+                    givers.insert(author.or_else(|| sites().next())?.device.id());
                 }
                 Entry::Resolved { .. } => return None,
                 _ => {}
@@ -376,10 +378,8 @@ impl Run {
         }
         // What the tray took since is on its author's device too, which hands it in again.
         let held = log.held(&HeldFilter::default(), None, usize::MAX).expect("the tray reads");
-        for held in held.iter().filter(|held| held.at_ms >= copy.at_ms) {
-            authors.insert(self.stands(held.device)?.to_owned());
-        }
-        Some(authors)
+        givers.extend(held.iter().filter(|held| held.at_ms >= copy.at_ms).map(|held| held.device));
+        givers.into_iter().map(|device| Some(self.stands(device)?.to_owned())).collect()
     }
 
     /// The site of a device that was not shut out.
