@@ -346,6 +346,8 @@ pub struct Case {
     pub closed: bool,
     /// Paid in full or guaranteed.
     pub cleared: bool,
+    /// Of a record about a person: in force, that is published and not set aside by an appeal.
+    pub record_in_force: bool,
     /// When it was opened.
     pub opened_ms: Option<i64>,
     /// Fields in force.
@@ -394,6 +396,7 @@ impl Case {
             cancelled: view.cancelled,
             closed: view.closed,
             cleared: view.cleared,
+            record_in_force: view.record_in_force,
             opened_ms: view.opened_ms,
             fields: all(view.fields),
             items: all(view.items),

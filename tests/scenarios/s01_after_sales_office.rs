@@ -135,12 +135,12 @@ fn article_19_nobody_proposes_a_grade_that_the_policy_has_not_and_none_holds_bef
     office.online();
     let told = did("notified").text("经核实,给予开除处理");
     for step in [did("reviewed"), told, did("published")] {
-        assert!(!office.state(record).holds());
+        assert!(!office.state(record).holds() && !office.view("H01", record).record_in_force);
         office.step("H01", record, step);
         office.online();
     }
     office.all_agree();
-    assert!(office.state(record).holds());
+    assert!(office.state(record).holds() && office.view("K01", record).record_in_force);
 }
 
 #[test]

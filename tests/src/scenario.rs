@@ -18,6 +18,7 @@ use sync_core::policy::check::shipped;
 use sync_core::policy::judge::{Finding, Verdict};
 use sync_core::policy::model::Policy;
 use sync_core::refusal::RefusalCode;
+use sync_core::view::case::CaseView;
 
 use crate::simulation::world::World;
 
@@ -318,6 +319,11 @@ impl Company {
     pub fn state(&self, doc: DocId) -> State {
         let found = self.world.relay.document(doc).expect("the relay reads").expect("the relay has it");
         fold(&found, &self.world.relay.footing().rules())
+    }
+    /// A document as somebody's device shows it.
+    pub fn view(&self, who: &str, doc: DocId) -> CaseView {
+        let now = self.world.now_at(who);
+        self.world.sites[who].device.case(doc, &now).expect("the device holds it")
     }
     /// The value of a field in force at the relay.
     pub fn in_force(&self, doc: DocId, field: &str) -> Option<String> {

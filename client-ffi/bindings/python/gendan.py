@@ -2768,7 +2768,7 @@ class Case:
     """
     An order or ticket.
 """
-    def __init__(self, *, doc:str, number:str, flow:str, title:str, store:str, sealed:bool, cancelled:bool, closed:bool, cleared:bool, opened_ms:typing.Optional[int], fields:typing.List[FieldLine], items:typing.List[ItemLine], notes:typing.List[str], proposed:typing.List[Proposal], steps:typing.List[StepLine], next:typing.List[NextStep], visits:typing.List[Visit], clashes:typing.List[ClashLine], exceptions:typing.List[ExceptionLine], contacts:typing.List[ContactLine], unknown:int, paused:str, heads:typing.List[str]):
+    def __init__(self, *, doc:str, number:str, flow:str, title:str, store:str, sealed:bool, cancelled:bool, closed:bool, cleared:bool, record_in_force:bool, opened_ms:typing.Optional[int], fields:typing.List[FieldLine], items:typing.List[ItemLine], notes:typing.List[str], proposed:typing.List[Proposal], steps:typing.List[StepLine], next:typing.List[NextStep], visits:typing.List[Visit], clashes:typing.List[ClashLine], exceptions:typing.List[ExceptionLine], contacts:typing.List[ContactLine], unknown:int, paused:str, heads:typing.List[str]):
         self.doc = doc
         self.number = number
         self.flow = flow
@@ -2778,6 +2778,7 @@ class Case:
         self.cancelled = cancelled
         self.closed = closed
         self.cleared = cleared
+        self.record_in_force = record_in_force
         self.opened_ms = opened_ms
         self.fields = fields
         self.items = items
@@ -2797,7 +2798,7 @@ class Case:
 
     
     def __str__(self):
-        return "Case(doc={}, number={}, flow={}, title={}, store={}, sealed={}, cancelled={}, closed={}, cleared={}, opened_ms={}, fields={}, items={}, notes={}, proposed={}, steps={}, next={}, visits={}, clashes={}, exceptions={}, contacts={}, unknown={}, paused={}, heads={})".format(self.doc, self.number, self.flow, self.title, self.store, self.sealed, self.cancelled, self.closed, self.cleared, self.opened_ms, self.fields, self.items, self.notes, self.proposed, self.steps, self.next, self.visits, self.clashes, self.exceptions, self.contacts, self.unknown, self.paused, self.heads)
+        return "Case(doc={}, number={}, flow={}, title={}, store={}, sealed={}, cancelled={}, closed={}, cleared={}, record_in_force={}, opened_ms={}, fields={}, items={}, notes={}, proposed={}, steps={}, next={}, visits={}, clashes={}, exceptions={}, contacts={}, unknown={}, paused={}, heads={})".format(self.doc, self.number, self.flow, self.title, self.store, self.sealed, self.cancelled, self.closed, self.cleared, self.record_in_force, self.opened_ms, self.fields, self.items, self.notes, self.proposed, self.steps, self.next, self.visits, self.clashes, self.exceptions, self.contacts, self.unknown, self.paused, self.heads)
     def __eq__(self, other):
         if self.doc != other.doc:
             return False
@@ -2816,6 +2817,8 @@ class Case:
         if self.closed != other.closed:
             return False
         if self.cleared != other.cleared:
+            return False
+        if self.record_in_force != other.record_in_force:
             return False
         if self.opened_ms != other.opened_ms:
             return False
@@ -2860,6 +2863,7 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
             cancelled=_UniffiFfiConverterBoolean.read(buf),
             closed=_UniffiFfiConverterBoolean.read(buf),
             cleared=_UniffiFfiConverterBoolean.read(buf),
+            record_in_force=_UniffiFfiConverterBoolean.read(buf),
             opened_ms=_UniffiFfiConverterOptionalInt64.read(buf),
             fields=_UniffiFfiConverterSequenceTypeFieldLine.read(buf),
             items=_UniffiFfiConverterSequenceTypeItemLine.read(buf),
@@ -2887,6 +2891,7 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.check_lower(value.cancelled)
         _UniffiFfiConverterBoolean.check_lower(value.closed)
         _UniffiFfiConverterBoolean.check_lower(value.cleared)
+        _UniffiFfiConverterBoolean.check_lower(value.record_in_force)
         _UniffiFfiConverterOptionalInt64.check_lower(value.opened_ms)
         _UniffiFfiConverterSequenceTypeFieldLine.check_lower(value.fields)
         _UniffiFfiConverterSequenceTypeItemLine.check_lower(value.items)
@@ -2913,6 +2918,7 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.write(value.cancelled, buf)
         _UniffiFfiConverterBoolean.write(value.closed, buf)
         _UniffiFfiConverterBoolean.write(value.cleared, buf)
+        _UniffiFfiConverterBoolean.write(value.record_in_force, buf)
         _UniffiFfiConverterOptionalInt64.write(value.opened_ms, buf)
         _UniffiFfiConverterSequenceTypeFieldLine.write(value.fields, buf)
         _UniffiFfiConverterSequenceTypeItemLine.write(value.items, buf)

@@ -2738,6 +2738,10 @@ public struct Case: Equatable, Hashable {
      */
     public var cleared: Bool
     /**
+     * Of a record about a person: in force, that is published and not set aside by an appeal.
+     */
+    public var recordInForce: Bool
+    /**
      * When it was opened.
      */
     public var openedMs: Int64?
@@ -2825,6 +2829,9 @@ public struct Case: Equatable, Hashable {
          * Paid in full or guaranteed.
          */cleared: Bool, 
         /**
+         * Of a record about a person: in force, that is published and not set aside by an appeal.
+         */recordInForce: Bool, 
+        /**
          * When it was opened.
          */openedMs: Int64?, 
         /**
@@ -2875,6 +2882,7 @@ public struct Case: Equatable, Hashable {
         self.cancelled = cancelled
         self.closed = closed
         self.cleared = cleared
+        self.recordInForce = recordInForce
         self.openedMs = openedMs
         self.fields = fields
         self.items = items
@@ -2916,6 +2924,7 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
                 cancelled: FfiConverterBool.read(from: &buf), 
                 closed: FfiConverterBool.read(from: &buf), 
                 cleared: FfiConverterBool.read(from: &buf), 
+                recordInForce: FfiConverterBool.read(from: &buf), 
                 openedMs: FfiConverterOptionInt64.read(from: &buf), 
                 fields: FfiConverterSequenceTypeFieldLine.read(from: &buf), 
                 items: FfiConverterSequenceTypeItemLine.read(from: &buf), 
@@ -2943,6 +2952,7 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
         FfiConverterBool.write(value.cancelled, into: &buf)
         FfiConverterBool.write(value.closed, into: &buf)
         FfiConverterBool.write(value.cleared, into: &buf)
+        FfiConverterBool.write(value.recordInForce, into: &buf)
         FfiConverterOptionInt64.write(value.openedMs, into: &buf)
         FfiConverterSequenceTypeFieldLine.write(value.fields, into: &buf)
         FfiConverterSequenceTypeItemLine.write(value.items, into: &buf)

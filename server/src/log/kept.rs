@@ -14,10 +14,10 @@ use sync_core::ids::{ChangeHash, DocId, Position};
 use sync_core::store::{Audited, Batch as Writes, DeviceStore, Pairs, Table};
 
 use super::rows::{
-    BUCKET, EPOCH, HEAD, INDEXED_BYTES, Loose, PACKED, StoredEntry, StoredSnapshot, doc_in, document_key,
-    entries_in, key, loose_in, newest_in, position_in, read, record_key, tag_key,
+    BUCKET, EPOCH, HEAD, Loose, PACKED, StoredEntry, StoredSnapshot, doc_in, document_key, entries_in, find,
+    key, loose_in, newest_in, position_in, read, record_key, tag_key,
 };
-use super::stage::{self, Job, Outcome, audience_of};
+use super::stage::{self, Job, Outcome, audience_of, pairs_of};
 use super::{
     Batch, ChangeLog, Entry, HeldChange, HeldFilter, HeldState, LogError, Logged, Snapshot, StoredDocument,
     Tag,
@@ -205,10 +205,8 @@ impl<S: DeviceStore + Sync> ChangeLog for KeptLog<S> {
     fn position_of(&self, doc: DocId, hash: ChangeHash) -> Result<Option<Position>, LogError> {
         let id = doc.to_bytes();
         self.reading(|store| {
-            let indexed = store.get(Table::Command, &id)?.unwrap_or_default();
-            let indexed = indexed.as_chunks::<INDEXED_BYTES>().0;
-            if let Ok(at) = indexed.binary_search_by(|pair| pair[..32].cmp(&hash.0)) {
-                return position_in(&indexed[at][32..]).map(Some);
+            if let Some(position) = find(&pairs_of(store, &id)?, &hash.0)? {
+                return Ok(Some(position));
             }
             if let Some(bytes) = store.get(Table::Command, &key(&id, &[&hash.0]))? {
                 return position_in(&bytes).map(Some);
@@ -329,7 +327,8 @@ mod tests {
         Entry::Change { doc: DOC, hash: ChangeHash([n; 32]), device, bytes: Some(vec![n]) }
     }
 
-    /// Three changes as relays wrote them before ADR 0008: for each an entry, its bytes, and where it stands.
+    /// Three changes as relays wrote them before ADR 0008: for each an entry, its bytes, and where it stands;
+    /// of the first as they did until they left half of its hash out.
     fn older(disk: &MemoryDisk) {
         let number = |n: u64| n.to_be_bytes();
         let mut rows = Writes::new().put(Table::Meta, EPOCH, number(5)).put(Table::Meta, HEAD, number(3));
@@ -340,10 +339,14 @@ mod tests {
                 *bytes = None;
             }
             let loose = cbor(&(hash, ByteVec::from(vec![n])));
+            let (told, at) = match n {
+                1 => (&[][..], [&hash.0[..], &position].concat()),
+                _ => (&hash.0[..], position.to_vec()),
+            };
             rows = rows
                 .put(Table::Change, entry_key(n.into()), cbor(&StoredEntry { at_ms: 7, entry }))
                 .put(Table::Outbox, key(&DOC.to_bytes(), &[&position]), loose)
-                .put(Table::Command, key(&DOC.to_bytes(), &[&hash.0]), position)
+                .put(Table::Command, key(&DOC.to_bytes(), &[told]), at)
                 .put(Table::Meta, document_key(DOC), position);
         }
         disk.open().unwrap().commit(rows).unwrap();

@@ -10,14 +10,16 @@
 //! | `Change` | bucket | all entries of a full bucket, zlib (RFC 1950) |
 //! | `Outbox` | document ‖ first position | loose changes of one push |
 //! | `Document` | document | its snapshot |
-//! | `Command` | document | where its compacted changes were: pairs of hash and position |
+//! | `Command` | document ‖ `i` | where its compacted changes were: pairs of a hash's first half and a position |
 //! | `Command` | document ‖ hash | the same for one change, of a document with very many |
 //! | `Held` | document ‖ hash | a held change |
 //! | `Meta` | `d/` document | position of its newest change ‖ its heads then |
 //! | `Meta` | `a/` document, `t/` tag ‖ document, `r/` name | audience, tags, records |
 //!
-//! Rows of older relays are read as well: single entries and changes, a bucket that is not deflated.
+//! Rows of older relays are read as well: single entries and changes, a bucket that is not deflated, and
+//! under `Command` and the document alone pairs of a whole hash and a position.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 
 use flate2::Compression;
@@ -35,8 +37,10 @@ use super::{Entry, LogError, Tag};
 pub(super) const BUCKET: u64 = 256;
 /// Bytes of a document's id.
 pub(super) const DOC_BYTES: usize = 17;
-/// Bytes of a hash and a position.
-pub(super) const INDEXED_BYTES: usize = 32 + 8;
+/// Bytes of a hash that tell it from the other changes of its document: nobody finds two that share them.
+const TOLD_BYTES: usize = 16;
+/// A hash's first bytes and a position.
+pub(super) type Indexed = [u8; TOLD_BYTES + 8];
 /// CMF of a zlib stream with a window of 32 KiB; no CBOR array begins so.
 const ZLIB: u8 = 0x78;
 /// What a bucket's row inflates to at most, in bytes.
@@ -98,6 +102,30 @@ pub(super) fn tag_key(tag: Tag, doc: &[u8]) -> Vec<u8> {
 }
 pub(super) fn record_key(name: &[u8]) -> Vec<u8> {
     key(b"r/", &[name])
+}
+
+/// The row of where a document's compacted changes were.
+pub(super) fn index_key(doc: &[u8; DOC_BYTES]) -> Vec<u8> {
+    key(doc, &[b"i"])
+}
+pub(super) fn indexed(hash: &[u8; 32], position: u64) -> Indexed {
+    let mut pair = [0; TOLD_BYTES + 8];
+    pair[..TOLD_BYTES].copy_from_slice(&hash[..TOLD_BYTES]);
+    pair[TOLD_BYTES..].copy_from_slice(&position.to_be_bytes());
+    pair
+}
+/// The pairs of a document's row, and of the one that an older relay wrote.
+pub(super) fn pairs_in(row: &[u8], older: &[u8]) -> BTreeSet<Indexed> {
+    let shorter = |pair: &[u8; 32 + 8]| {
+        let (hash, position) = pair.split_at(32);
+        [&hash[..TOLD_BYTES], position].concat().try_into().expect("half a hash and a position")
+    };
+    row.as_chunks().0.iter().copied().chain(older.as_chunks().0.iter().map(shorter)).collect()
+}
+/// Where a change was.
+pub(super) fn find(pairs: &BTreeSet<Indexed>, hash: &[u8; 32]) -> Result<Option<Position>, LogError> {
+    let of_it = pairs.range(indexed(hash, 0)..=indexed(hash, u64::MAX)).next();
+    of_it.map(|pair| position_in(&pair[TOLD_BYTES..])).transpose()
 }
 
 pub(super) fn position_in(bytes: &[u8]) -> Result<Position, LogError> {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
-use sync_core::ids::{DocId, Position};
+use sync_core::ids::{ChangeHash, DocId, Position};
 use sync_core::store::{Batch as Writes, DeviceStore, Table};
 use sync_core::time::UnixMs;
 
 use super::rows::{
-    BUCKET, DOC_BYTES, Entries, INDEXED_BYTES, Loose, PACKED, StoredEntry, StoredSnapshot, audience_key,
-    bucket, cbor, document_key, entries_in, entry_key, key, loose_in, read, record_key, tag_key,
+    BUCKET, DOC_BYTES, Entries, Indexed, Loose, PACKED, StoredEntry, StoredSnapshot, audience_key, bucket,
+    cbor, document_key, entries_in, entry_key, index_key, indexed, key, loose_in, pairs_in, read, record_key,
+    tag_key,
 };
 use super::{Batch, Entry, LogError, Snapshot, Tag};
 
@@ -193,7 +194,7 @@ impl<S: DeviceStore> Stage<'_, S> {
     }
 
     fn compact(&mut self, Snapshot { doc, bytes, upto }: Snapshot) -> Result<(), LogError> {
-        let mut gone = BTreeSet::new();
+        let mut gone = Vec::new();
         for (key, row) in self.store.scan(Table::Outbox, &doc.to_bytes())? {
             let (compacted, loose): (Loose, Loose) =
                 loose_in(&key, &row)?.into_iter().partition(|(position, ..)| *position <= upto.0);
@@ -202,38 +203,36 @@ impl<S: DeviceStore> Stage<'_, S> {
             }
             self.delete(Table::Outbox, key);
             self.loose(doc, &loose);
-            gone.extend(compacted.into_iter().map(|(position, hash, _)| indexed(hash.0, position)));
+            gone.extend(compacted.into_iter().map(|(position, hash, _)| (hash, position)));
         }
         self.put(Table::Document, doc.to_bytes(), cbor(&StoredSnapshot { upto, bytes }));
-        self.index(doc.to_bytes(), gone)
+        self.index(doc.to_bytes(), &gone)
     }
 
     /// Notes where changes that are loose no more were: in the document's one row, or by themselves where
     /// they are too many.
-    fn index(
-        &mut self,
-        doc: [u8; DOC_BYTES],
-        mut gone: BTreeSet<[u8; INDEXED_BYTES]>,
-    ) -> Result<(), LogError> {
-        let stored = self.store.get(Table::Command, &doc)?.unwrap_or_default();
-        let (before, _) = stored.as_chunks::<INDEXED_BYTES>();
-        if before.len() + gone.len() > INDEXED_MAX {
-            for pair in gone {
-                self.put(Table::Command, key(&doc, &[&pair[..32]]), pair[32..].to_vec());
+    fn index(&mut self, doc: [u8; DOC_BYTES], gone: &[(ChangeHash, u64)]) -> Result<(), LogError> {
+        let mut pairs = pairs_of(self.store, &doc)?;
+        if pairs.len() + gone.len() > INDEXED_MAX {
+            for (hash, position) in gone {
+                self.put(Table::Command, key(&doc, &[&hash.0]), position.to_be_bytes().to_vec());
             }
             return Ok(());
         }
-        gone.extend(before);
-        self.put(Table::Command, doc, gone.into_iter().flatten().collect());
+        self.delete(Table::Command, doc);
+        pairs.extend(gone.iter().map(|(hash, position)| indexed(&hash.0, *position)));
+        self.put(Table::Command, index_key(&doc), pairs.into_iter().flatten().collect());
         Ok(())
     }
 }
 
-fn indexed(hash: [u8; 32], position: u64) -> [u8; INDEXED_BYTES] {
-    let mut pair = [0; INDEXED_BYTES];
-    pair[..32].copy_from_slice(&hash);
-    pair[32..].copy_from_slice(&position.to_be_bytes());
-    pair
+/// Where a document's compacted changes were.
+pub(super) fn pairs_of<S: DeviceStore>(
+    store: &S,
+    doc: &[u8; DOC_BYTES],
+) -> Result<BTreeSet<Indexed>, LogError> {
+    let row = |key: &[u8]| Ok::<_, LogError>(store.get(Table::Command, key)?.unwrap_or_default());
+    Ok(pairs_in(&row(&index_key(doc))?, &row(doc)?))
 }
 
 pub(super) fn audience_of<S: DeviceStore>(store: &S, doc: DocId) -> Result<BTreeSet<Tag>, LogError> {

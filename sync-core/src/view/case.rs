@@ -12,7 +12,7 @@ use crate::domain::fields::{self, Map, Value};
 use crate::fold::clash::{Clash, ClashKind};
 use crate::fold::content::Proposal;
 use crate::fold::{Said, State};
-use crate::ids::{FactId, PersonId};
+use crate::ids::{DocKind, FactId, PersonId};
 use crate::policy::model::{EvidenceKind, Flow, Step};
 use crate::refusal::Lang;
 use crate::time::{TimeSource, UnixMs};
@@ -138,6 +138,8 @@ pub struct CaseView {
     pub closed: bool,
     /// Paid in full or guaranteed.
     pub cleared: bool,
+    /// Of a record about a person: in force, that is published and not set aside by an appeal.
+    pub record_in_force: bool,
     /// When it was opened.
     pub opened_ms: Option<UnixMs>,
     /// Fields in force.
@@ -196,6 +198,7 @@ pub fn case(doc: &Document, state: &State, look: Look<'_>) -> CaseView {
         cancelled: state.is_cancelled(),
         closed: state.is_closed(flow),
         cleared: state.cleared.is_some(),
+        record_in_force: doc.id().kind() == DocKind::Conduct && state.holds(),
         opened_ms: state.opened_ms(),
         fields: fields_of(doc, state, Map::Fields),
         items: items_of(doc, state),

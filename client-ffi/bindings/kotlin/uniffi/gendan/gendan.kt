@@ -4732,6 +4732,11 @@ data class Case (
     var `cleared`: kotlin.Boolean
     , 
     /**
+     * Of a record about a person: in force, that is published and not set aside by an appeal.
+     */
+    var `recordInForce`: kotlin.Boolean
+    , 
+    /**
      * When it was opened.
      */
     var `openedMs`: kotlin.Long?
@@ -4825,6 +4830,7 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
+            FfiConverterBoolean.read(buf),
             FfiConverterOptionalLong.read(buf),
             FfiConverterSequenceTypeFieldLine.read(buf),
             FfiConverterSequenceTypeItemLine.read(buf),
@@ -4852,6 +4858,7 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterBoolean.allocationSize(value.`cancelled`) +
             FfiConverterBoolean.allocationSize(value.`closed`) +
             FfiConverterBoolean.allocationSize(value.`cleared`) +
+            FfiConverterBoolean.allocationSize(value.`recordInForce`) +
             FfiConverterOptionalLong.allocationSize(value.`openedMs`) +
             FfiConverterSequenceTypeFieldLine.allocationSize(value.`fields`) +
             FfiConverterSequenceTypeItemLine.allocationSize(value.`items`) +
@@ -4878,6 +4885,7 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterBoolean.write(value.`cancelled`, buf)
             FfiConverterBoolean.write(value.`closed`, buf)
             FfiConverterBoolean.write(value.`cleared`, buf)
+            FfiConverterBoolean.write(value.`recordInForce`, buf)
             FfiConverterOptionalLong.write(value.`openedMs`, buf)
             FfiConverterSequenceTypeFieldLine.write(value.`fields`, buf)
             FfiConverterSequenceTypeItemLine.write(value.`items`, buf)
