@@ -58,6 +58,16 @@ pub fn asks_what_is_in_force(payload: &Payload) -> bool {
     )
 }
 
+/// Refuses a payment for work that is free of charge. It is asked about the order or ticket as it is known
+/// where the payment is judged, since prices and payments stand in a document of their own.
+pub fn may_be_charged(subject: &State, rules: &Rules<'_>) -> Result<(), Refusal> {
+    let waived = |step: &&StepRule| step.waives && subject.done(step.id.as_str());
+    match subject.flow(rules).and_then(|flow| flow.steps.iter().find(waived)) {
+        Some(step) => Err(no(RefusalCode::FreeOfCharge).with_words("step", step.title.pair())),
+        None => Ok(()),
+    }
+}
+
 type Verdict = Result<(), Refusal>;
 /// Words in Chinese and English.
 type Pair<'a> = (&'a str, &'a str);

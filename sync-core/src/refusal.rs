@@ -85,6 +85,7 @@ catalogue! {
     TooLate "too_late" 35 "「{action}」的期限已于{until}结束。" "The time for \"{action}\" ended on {until}.";
     TooEarly "too_early" 37 "「{action}」须待{until}之后。" "\"{action}\" must wait until {until} is over.";
     IntakeSuspended "intake_suspended" 38 "{day}暂停接单下单,不能「{action}」;请改日再办。" "Intake rests on {day}: \"{action}\" must wait for another day.";
+    FreeOfCharge "free_of_charge" 39 "已记录「{step}」,不得收费。" "\"{step}\" is recorded: no payment is taken.";
     StockShort "stock_short" 36 "备件{sku}库存只有{there},不够领用;请先盘点入库。" "There are only {there} of {sku} in stock; count parts in first.";
 }
 

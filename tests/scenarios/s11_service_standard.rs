@@ -4,6 +4,7 @@ use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
 use sync_core::fold::clash::ClashKind;
 use sync_core::ids::{DocId, DocKind};
+use sync_core::money::{Currency, Money};
 use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
@@ -16,6 +17,7 @@ fn company() -> Company {
         ("E02", "engineer", None),
         ("W01", "warehouse", None),
         ("U01", "supervisor", None),
+        ("C01", "finance", None),
     ]);
     company
 }
@@ -200,6 +202,22 @@ fn section_6_3_a_defect_is_mended_free_of_charge_with_its_cause_named() {
     company.step("E01", doc, did("free-of-charge").value("cause", "product-defect"));
     company.all_agree();
     assert!(company.state(doc).did("free-of-charge"));
+    let paid = |amount| Command::Pay(doc, Money::new(amount, Currency::CNY), "cash".into(), vec![]);
+    assert_eq!(company.refused("C01", paid(8_000)), RefusalCode::FreeOfCharge);
+}
+
+#[test]
+fn section_6_3_what_was_paid_before_the_defect_was_known_is_held_until_the_office_decides() {
+    let mut company = company();
+    let doc = service(&mut company, "F1", "E01");
+    company.step("E01", doc, did("free-of-charge").value("cause", "product-defect"));
+    company.perform("C01", Command::Pay(doc, Money::new(8_000, Currency::CNY), "cash".into(), vec![]));
+    company.sync(&["E01", "C01"]);
+    let money = doc.facet(DocKind::TicketMoney);
+    assert_eq!(company.held(money), [RefusalCode::FreeOfCharge]);
+    company.release(money);
+    company.all_agree();
+    assert_eq!(company.state(money).payments.len(), 1, "it is known, and can be given back");
 }
 
 #[test]

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDateTime, TimeZone as _};
+use gendan_server::relay::Relay;
+use gendan_server::relay::office::Clerk;
 use sync_core::command::{Command, NewItem, Record};
 use sync_core::device::DeviceError;
 use sync_core::fact::kinds::{Evidence, Outcome, Signature};
@@ -367,6 +369,14 @@ impl Company {
     pub fn held(&self, doc: DocId) -> Vec<RefusalCode> {
         let waiting = self.world.relay.waiting(doc).expect("the tray reads");
         waiting.iter().map(|held| held.reason.code).collect()
+    }
+    /// The office releases what the relay holds back of a document.
+    pub fn release(&mut self, doc: DocId) {
+        for held in self.world.relay.waiting(doc).expect("the tray reads") {
+            let release =
+                |relay: &Relay, clerk: &Clerk<'_>, now_ms| relay.release(clerk, doc, held.hash, now_ms);
+            self.world.as_office(release).expect("the office may release it");
+        }
     }
     /// Every device that holds a document shows what the relay shows of it.
     pub fn all_agree(&mut self) {

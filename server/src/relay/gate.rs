@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::admission::{Gate, Stage, admit};
+use sync_core::authority::may_be_charged;
 use sync_core::document::{ChangeBytes, Document};
 use sync_core::fact::Fact;
 use sync_core::fact::kinds::Payload;
@@ -115,7 +116,7 @@ impl Relay {
         let footing = self.footing();
         let barred = match self.shut_out(&footing, peer) {
             Some(refusal) => Some(refusal),
-            None => self.outside(&footing, peer, doc, now_ms)?,
+            None => self.money_barred(&footing, peer, (doc, &change.bytes), now_ms)?,
         };
         let barred = match barred {
             Some(refusal) => Some(refusal),
@@ -166,12 +167,13 @@ impl Relay {
         }
     }
 
-    /// Prices and payments have no store of their own: they are within reach of whom their subject is.
-    fn outside(
+    /// Prices and payments have no store and no steps of their own: they are within reach of whom their
+    /// subject is, and nothing is paid for what is free of charge.
+    fn money_barred(
         &self,
         footing: &Footing,
         peer: Peer,
-        doc: DocId,
+        (doc, bytes): (DocId, &[u8]),
         now_ms: UnixMs,
     ) -> Result<Option<Refusal>, RelayError> {
         // Somebody without a role is refused as such, by the rulebook.
@@ -184,8 +186,14 @@ impl Relay {
             return Ok(Some(Refusal::new(RefusalCode::DependencyMissing)));
         }
         let tags = audience::money_tags(doc, &subject);
-        let inside = audience::visible(&tags, &footing.interests(peer.person, now_ms));
-        Ok((!inside).then(|| Refusal::new(RefusalCode::OutOfScope)))
+        if !audience::visible(&tags, &footing.interests(peer.person, now_ms)) {
+            return Ok(Some(Refusal::new(RefusalCode::OutOfScope)));
+        }
+        if !facts_in(bytes).iter().any(|fact| matches!(fact.payload, Payload::Payment(_))) {
+            return Ok(None);
+        }
+        let subject = self.document(doc.subject())?;
+        Ok(subject.and_then(|subject| may_be_charged(&outline(&subject), &footing.rules()).err()))
     }
 
     /// What is held of a document and waits for a decision or a dependency.
@@ -242,7 +250,7 @@ impl Relay {
                     released: false,
                 };
                 let peer = Peer { device: held.device, person: held.person };
-                let verdict = match self.outside(&footing, peer, doc, held.at_ms)? {
+                let verdict = match self.money_barred(&footing, peer, (doc, &held.bytes), held.at_ms)? {
                     Some(refusal) => Err(refusal),
                     None => admit(stage, &held.bytes, &gate),
                 };

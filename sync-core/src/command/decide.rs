@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::propose::proposal;
 use super::{Action, Command, NewItem, Record};
-use crate::authority::kind_of;
+use crate::authority::{kind_of, may_be_charged};
 use crate::directory::Rules;
 use crate::document::{Document, Edit};
 use crate::domain::fields::{self, Field, Kind, Map, Value, item_key};
@@ -111,8 +111,8 @@ fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan,
         Command::Decline(doc, reason) => decline(doc, reason, setting),
         Command::Clear { doc, guarantee, amount, method, evidence } => {
             let mut plan = one(doc, Cleared { guarantee, evidence: evidence.clone() })?;
-            if let Some((amount, kind)) = amount.zip(doc.kind().money()) {
-                plan.extend(one(doc.facet(kind), Payment { amount, method, evidence })?);
+            if let Some(amount) = amount {
+                plan.extend(pay(doc, Payment { amount, method, evidence }, setting)?);
             }
             Ok(plan)
         }
@@ -121,8 +121,18 @@ fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan,
             let appointment = appointment.unwrap_or_else(fresh);
             one(doc, Assigned { appointment, people, on, purpose, note })
         }
+        Command::Pay(doc, amount, method, evidence) => {
+            pay(doc, Payment { amount, method, evidence }, setting)
+        }
         other => simple(other, setting),
     }
+}
+
+fn pay(doc: DocId, payment: Payment, setting: &Setting<'_>) -> Result<Plan, Refusal> {
+    if let Some((_, state)) = known(doc, setting) {
+        may_be_charged(&state, &setting.rules)?;
+    }
+    one(doc.facet(doc.kind().money().unwrap_or(doc.kind())), payment)
 }
 
 /// Commands that are one fact and nothing else.
@@ -132,10 +142,6 @@ fn simple(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
         Command::Cancel(doc, reason, evidence) => one(doc, Cancelled { reason, evidence }),
         Command::Visit(doc, appointment, status) => one(doc, Visited { appointment, status }),
         Command::Settle { doc, left, right, keep, reason } => one(doc, Settled { left, right, keep, reason }),
-        Command::Pay(doc, amount, method, evidence) => {
-            let kind = doc.kind().money().unwrap_or(doc.kind());
-            one(doc.facet(kind), Payment { amount, method, evidence })
-        }
         Command::Contact(doc, channel, words, evidence) => one(doc, Contact { channel, words, evidence }),
         Command::Report(doc, what, evidence) => one(doc, Exception { what, evidence }),
         Command::Resolve(doc, exception, how) => one(doc, Resolved { exception, how }),

@@ -315,6 +315,9 @@ pub struct Step {
     /// Something that happened in the world: it stands against a concurrent decision at a desk.
     #[serde(default)]
     pub physical: bool,
+    /// The work is free of charge from then on: no payment is taken for it.
+    #[serde(default)]
+    pub waives: bool,
     /// The order or ticket is complete with it.
     #[serde(default)]
     pub closes: bool,
