@@ -503,6 +503,24 @@ fn what_was_held_after_the_backup_is_handed_in_again() {
 }
 
 #[test]
+fn what_amounts_to_nothing_without_a_refused_change_is_held_with_it() {
+    let (mut world, _) = shop(21);
+    let copy = world.back_up([]);
+    world.perform("D01", open_order(&world, "A2")).unwrap();
+    let doc = DocId::numbered(world.company(), DocKind::Order, "A2");
+    let taken_back = BTreeMap::from([("address".to_owned(), None)]);
+    let edited = world.perform("D01", Command::Edit(doc, taken_back)).unwrap().command;
+    let (sales, ended) = (world.sites["D01"].device.person(), world.time_ms - 10_000);
+    world.office(Command::EndRole(sales, "sales".parse().unwrap(), ended));
+    world.heal();
+    assert!(world.sites["D01"].device.held().unwrap().iter().any(|held| held.action.command == edited));
+    world.restore_relay(copy);
+    world.office(Command::EndRole(sales, "sales".parse().unwrap(), ended));
+    world.heal();
+    assert!(world.relay.waiting(doc).unwrap().iter().any(|held| held.command == Some(edited)));
+}
+
+#[test]
 fn a_photo_that_a_restored_relay_lacks_is_offered_again() {
     let (mut world, doc, copy) = edited(13);
     world.restore_relay(copy);

@@ -12,8 +12,8 @@ use super::record::{self, Held, Outgoing};
 use super::{Device, DeviceError};
 use crate::command::Action;
 use crate::command::write::carry_out;
-use crate::document::Document;
 use crate::document::untrusted::SEQUENCE_USED;
+use crate::document::{ChangeBytes, Document};
 use crate::ids::{ChangeHash, DocId};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, Table};
@@ -61,8 +61,7 @@ impl<S: DeviceStore> Device<S> {
             }
             batch = batch.delete(Table::Outbox, number.to_be_bytes());
             match outcome {
-                Ok(Some(change)) => again.push((outgoing.action, change, outgoing.at_ms)),
-                Ok(None) => {}
+                Ok(change) => again.push((outgoing.action, change, outgoing.at_ms)),
                 Err(refusal) => batch = batch.and(hold(outgoing, refusal)),
             }
         }
@@ -87,7 +86,7 @@ impl<S: DeviceStore> Device<S> {
         dropped: &[ChangeHash],
         epoch: u32,
         now: &Now,
-    ) -> Result<Option<crate::document::ChangeBytes>, Refusal> {
+    ) -> Result<ChangeBytes, Refusal> {
         // What names a version that is gone, such as a signature under it, cannot be said of another.
         let names = |(_, kind, payload): &(_, u16, minicbor::bytes::ByteVec)| {
             crate::fact::kinds::Payload::from_cbor(*kind, payload)
@@ -97,7 +96,9 @@ impl<S: DeviceStore> Device<S> {
             return Err(Refusal::new(RefusalCode::DependencyMissing));
         }
         let now_ms = now.unix_ms().max(action.stamp.best().0);
-        carry_out(doc, action, self.author(epoch), self.rules(), now_ms)
+        // What changes nothing without the refused one, such as an edit taken back, is no less said.
+        let said = carry_out(doc, action, self.author(epoch), self.rules(), now_ms)?;
+        said.ok_or_else(|| Refusal::new(RefusalCode::DependencyMissing))
     }
 }
 
