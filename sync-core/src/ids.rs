@@ -422,6 +422,15 @@ impl PartialEq<&str> for Name {
         self.0 == *other
     }
 }
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for Name {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for Name {}
+
 impl serde::Serialize for Name {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&self.0)

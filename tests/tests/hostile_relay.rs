@@ -467,7 +467,11 @@ fn after_a_made_up_edit_in_a_colleagues_name_the_persons_own_work_still_arrives_
     let world = in_step(48);
     let bytes = made_up(&world, world.sites["D02"].device.id(), 7, "骗子路3号");
     let mut world = what_is_done_next_arrives(world, bytes);
-    assert_eq!(world.agreement(VICTIM), Some(true), "an honest relay holds it back, and the device lets it go");
+    assert_eq!(
+        world.agreement(VICTIM),
+        Some(true),
+        "an honest relay holds it back, and the device lets it go"
+    );
     let there = world.relay.document(order(&world)).unwrap().unwrap();
     assert!(!format!("{:?}", there.values(Map::Fields)).contains("骗子路"), "it was made in nobody's name");
 }

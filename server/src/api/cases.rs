@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sync_core::fold::fold;
 use sync_core::ids::PersonId;
+use sync_core::policy::judge::Finding;
 use sync_core::view::case::{CaseView, Look, case as view};
 use utoipa::ToSchema;
 
@@ -149,7 +150,7 @@ pub async fn placed(
 
 /// One order or ticket, by document id or number.
 #[utoipa::path(get, path = "/v1/cases/{doc}", security(("office" = [])), params(("doc" = String, Path)),
-    responses((status = 200, body = serde_json::Value), (status = 404, body = Problem)))]
+    responses((status = 200, body = CaseView), (status = 404, body = Problem)))]
 pub async fn case(
     State(app): State<Shared>,
     Office(person): Office,
@@ -222,12 +223,12 @@ pub async fn history(
 
 /// What the rules of the policy find about an order or ticket: proposals, for people to decide about.
 #[utoipa::path(get, path = "/v1/cases/{doc}/findings", security(("office" = [])), params(("doc" = String, Path)),
-    responses((status = 200, body = Vec<serde_json::Value>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Vec<Finding>), (status = 404, body = Problem)))]
 pub async fn findings(
     State(app): State<Shared>,
     Office(person): Office,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Json<Vec<sync_core::policy::judge::Finding>>, Problem> {
+) -> Result<Json<Vec<Finding>>, Problem> {
     let Path(text) = path?;
     off(move || {
         let doc = found(&app, person, &text)?;

@@ -142,6 +142,7 @@ impl Case {
 
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Against the rule.
@@ -154,6 +155,7 @@ pub enum Verdict {
 
 /// The bounds of an undecidable fact: it is a breach at one of them, and may be none at the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Doubt {
     /// The newest time that its device surely knew; none where it knew none.
     pub known_since_ms: Option<UnixMs>,
@@ -163,6 +165,7 @@ pub struct Doubt {
 
 /// One finding: a proposal for people to decide about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Finding {
     /// The rule.
     pub rule: Name,
@@ -174,6 +177,7 @@ pub struct Finding {
     pub step: Name,
     /// The facts it rests on.
     #[serde(serialize_with = "as_texts")]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
     pub facts: Vec<FactId>,
     /// The roles that it is about.
     pub about: Vec<Name>,
@@ -187,6 +191,7 @@ pub struct Finding {
     pub doubt: Option<Doubt>,
     /// What the policy proposes for each of `about`, or for the one of them; where it is undecidable, if people find it so.
     #[serde(serialize_with = "as_text")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub amount: Option<Money>,
     /// The grade of penalty that the policy proposes.
     pub penalty: Option<Name>,

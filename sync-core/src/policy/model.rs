@@ -15,6 +15,7 @@ use crate::refusal::Lang;
 /// Words for people, Chinese first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Words {
     /// 中文.
     pub zh: String,

@@ -19,6 +19,7 @@ use crate::time::{TimeSource, UnixMs};
 
 /// One field with its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FieldView {
     /// The key, for editing.
     pub key: String,
@@ -30,6 +31,7 @@ pub struct FieldView {
 
 /// An edit that is not in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ProposalView {
     /// The key.
     pub key: String,
@@ -45,6 +47,7 @@ pub struct ProposalView {
 
 /// A step that was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StepView {
     /// The fact's id.
     pub fact: String,
@@ -70,6 +73,7 @@ pub struct StepView {
 
 /// A step that may come next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NextView {
     /// The step.
     pub step: String,
@@ -87,6 +91,7 @@ pub struct NextView {
 
 /// An appointment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AppointmentView {
     /// Its id.
     pub id: String,
@@ -102,6 +107,7 @@ pub struct AppointmentView {
 
 /// Two facts that cannot both lead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ClashView {
     /// The fact that leads until it is settled.
     pub left: String,
@@ -119,6 +125,7 @@ pub struct ClashView {
 
 /// An order or ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CaseView {
     /// The document's id.
     pub doc: String,
