@@ -531,6 +531,24 @@ fn a_photo_that_a_restored_relay_lacks_is_offered_again() {
 }
 
 #[test]
+fn a_photo_whose_document_has_left_is_offered_again_too() {
+    let (mut world, doc) = shop(22);
+    let photo = world.sites.get_mut("S01").unwrap().device.attach(doc, "image/jpeg", b"jpeg").unwrap();
+    let evidence = vec![Evidence::photo(photo, "image/jpeg")];
+    world.perform("S01", Command::Report(doc, "板材有划痕".into(), evidence)).unwrap();
+    world.heal();
+    let (crew, ended) = (world.sites["S01"].device.person(), world.time_ms);
+    world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+    world.heal();
+    assert!(world.sites["S01"].device.rows(DocKind::Order).unwrap().is_empty());
+    let copy = world.back_up([]);
+    world.restore_relay(copy);
+    assert!(world.blobs.belongs(photo).unwrap().is_none(), "the bucket is not in the copy");
+    world.heal();
+    assert_eq!(world.blobs.read(photo, 0).unwrap(), b"jpeg");
+}
+
+#[test]
 fn what_became_of_a_held_change_is_told_also_by_a_relay_that_was_restored() {
     let (mut world, doc) = shop(14);
     world.perform("S01", Command::Step(doc, step("fetched"))).unwrap();

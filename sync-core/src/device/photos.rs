@@ -157,6 +157,7 @@ impl<S: DeviceStore> Device<S> {
     /// to send stays.
     fn without_photo(&self, hash: BlobHash, photo: &Photo) -> Batch {
         let batch = self.without_parts(hash, photo).delete(Table::Meta, record::photo_key(hash));
+        let batch = batch.delete(Table::Meta, record::given_key(hash));
         let pending = self.shelf.store.get(Table::Meta, &record::pending_key(hash));
         if photo.whole && matches!(pending, Ok(None)) { batch.delete(Table::Blob, hash.0) } else { batch }
     }
@@ -168,10 +169,17 @@ impl<S: DeviceStore> Device<S> {
         theirs.fold(Batch::new(), |batch, (hash, photo)| batch.and(self.without_photo(*hash, photo)))
     }
 
-    /// A relay that was restored may lack photos that it had confirmed: all that are here and that a
-    /// document here names are offered once more.
+    /// A relay that was restored may lack photos that it had confirmed: all that are here and were offered
+    /// before, or that a document here names, are offered once more.
     pub(super) fn offer_again(&mut self) -> Result<(), DeviceError> {
         let mut batch = Batch::new();
+        for (key, offered) in self.shelf.store.scan(Table::Meta, record::GIVEN)? {
+            let hash = key[record::GIVEN.len()..].try_into();
+            let hash = BlobHash(hash.map_err(|_| DeviceError::Damaged("a photo's key".into()))?);
+            if self.photo_is_here(hash)? {
+                batch = batch.put(Table::Meta, record::pending_key(hash), offered);
+            }
+        }
         for doc in self.all_rows()?.into_iter().map(|row| row.doc) {
             let Some(found) = self.shelf.document(doc)? else { continue };
             for (hash, evidence) in evidence_of(&found) {

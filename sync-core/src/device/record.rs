@@ -17,6 +17,8 @@ pub(super) const POLICY: &[u8] = b"policy/";
 pub(super) const ROW: &[u8] = b"row/";
 pub(super) const EPOCH: &[u8] = b"epoch/";
 pub(super) const PENDING: &[u8] = b"blob/";
+/// What was offered and is whole at the relay, for one that was restored.
+pub(super) const GIVEN: &[u8] = b"given/";
 pub(super) const PHOTO: &[u8] = b"photo/";
 pub(super) const LEAVING: &[u8] = b"leaving/";
 
@@ -34,6 +36,9 @@ pub(super) fn epoch_key(doc: DocId) -> Vec<u8> {
 }
 pub(super) fn pending_key(hash: BlobHash) -> Vec<u8> {
     key(PENDING, &hash.0)
+}
+pub(super) fn given_key(hash: BlobHash) -> Vec<u8> {
+    key(GIVEN, &hash.0)
 }
 pub(super) fn photo_key(hash: BlobHash) -> Vec<u8> {
     key(PHOTO, &hash.0)

@@ -461,7 +461,11 @@ impl<S: DeviceStore> Device<S> {
 
     fn blob_state(&mut self, hash: BlobHash, have: u64, complete: bool) -> Result<Vec<Frame>, DeviceError> {
         if complete {
-            self.shelf.commit(Batch::new().delete(Table::Meta, record::pending_key(hash)), [])?;
+            let Some(offered) = self.shelf.store.get(Table::Meta, &record::pending_key(hash))? else {
+                return Ok(Vec::new());
+            };
+            let batch = Batch::new().delete(Table::Meta, record::pending_key(hash));
+            self.shelf.commit(batch.put(Table::Meta, record::given_key(hash), offered), [])?;
             return Ok(Vec::new());
         }
         let Some(bytes) = self.shelf.store.get(Table::Blob, &hash.0)? else { return Ok(Vec::new()) };
