@@ -183,6 +183,16 @@ impl From<DeviceError> for FieldError {
                 retryable: false,
             },
             DeviceError::Protocol { code, message } => Self::protocol(code, message),
+            DeviceError::Relay { code, message } => match code.as_str() {
+                "relay_failed" | "relay_stopping" | "replaced" => Self::offline(&code, message),
+                "no_role" => Self::NotAdmitted {
+                    code,
+                    reason: "您目前没有在任的岗位,请联系办公室。".into(),
+                    reason_en: "You have no role in force; ask the office.".into(),
+                    retryable: false,
+                },
+                _ => Self::protocol(&code, message),
+            },
             DeviceError::Wiped => Self::Wiped {
                 code: "wiped".into(),
                 reason: "此设备已停用,本机数据已清除。如需使用请重新登记。".into(),
@@ -208,6 +218,16 @@ mod tests {
         let error: FieldError = Refusal::new(RefusalCode::Cancelled).into();
         assert_eq!((error.code(), error.reason()), ("cancelled", "此单已取消。"));
         assert!(!error.is_retryable());
+    }
+    #[test]
+    fn a_relay_that_stops_is_offline_and_who_has_no_role_asks_the_office() {
+        let ended =
+            |code: &str| FieldError::from(DeviceError::Relay { code: code.into(), message: "…".into() });
+        for code in ["relay_failed", "relay_stopping", "replaced"] {
+            assert!(matches!(ended(code), FieldError::Offline { retryable: true, .. }), "{code}");
+        }
+        assert!(matches!(ended("no_role"), FieldError::NotAdmitted { .. }));
+        assert!(matches!(ended("frame_malformed"), FieldError::Protocol { .. }));
     }
     #[test]
     fn a_store_in_use_may_be_tried_again_and_a_damaged_one_not() {

@@ -216,7 +216,14 @@ impl Session {
             tracing::info!(code, "session failed");
             // The peer may be gone already: then there is nobody to tell.
             if self.send_frames(vec![Frame::Failure { code: code.into(), message }]).await.is_ok() {
-                let close = CloseFrame { code: 1002, reason: code.into() };
+                // RFC 6455 section 7.4.1, and IANA's registry for 1012: service restart.
+                let status = match code {
+                    "relay_stopping" => 1012,
+                    "relay_failed" => 1011,
+                    "replaced" | "no_role" => 1008,
+                    _ => 1002,
+                };
+                let close = CloseFrame { code: status, reason: code.into() };
                 drop(self.send(Message::Close(Some(close))).await);
             }
         }
@@ -385,9 +392,7 @@ impl Session {
                 Err(Over::Failed("relay_failed", "try again later".into()))
             }
             // The relay is stopping: work that had not begun does not begin any more.
-            Err(error) if error.is_cancelled() => {
-                Err(Over::Failed("relay_failed", "the relay is stopping; connect again".into()))
-            }
+            Err(error) if error.is_cancelled() => Err(Over::Failed("relay_stopping", "connect again".into())),
             Err(error) => {
                 tracing::error!(%error, "session work panicked");
                 Err(Over::Failed("relay_failed", "try again later".into()))

@@ -56,6 +56,14 @@ pub enum DeviceError {
         /// What happened.
         message: String,
     },
+    /// The relay ended the connection and said why: `relay_failed`, `relay_stopping` and `replaced` pass.
+    #[error("{code}: {message}")]
+    Relay {
+        /// Its stable code.
+        code: String,
+        /// What happened.
+        message: String,
+    },
     /// The device was revoked and has erased itself: enrol anew.
     #[error("this device was revoked and has erased itself")]
     Wiped,

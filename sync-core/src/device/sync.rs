@@ -134,7 +134,7 @@ impl<S: DeviceStore> Device<S> {
             }
             Frame::BlobState { hash, have, complete } => self.blob_state(hash, have, complete),
             Frame::Wipe { reason } => self.wipe(&reason),
-            Frame::Failure { code, message } => Err(broken("relay_failed", format!("{code}: {message}"))),
+            Frame::Failure { code, message } => Err(DeviceError::Relay { code, message }),
             other => Err(broken("unexpected_frame", other.kind())),
         }
     }
