@@ -477,6 +477,23 @@ fn after_a_made_up_edit_in_a_colleagues_name_the_persons_own_work_still_arrives_
 }
 
 #[test]
+fn a_made_up_edit_that_takes_a_colleagues_next_number_does_not_keep_the_colleagues_word_out() {
+    let mut world = in_step(50);
+    let doc = order(&world);
+    let bytes = made_up(&world, world.sites["D02"].device.id(), 0, "骗子路5号");
+    say(&mut world, vec![changes(doc, bytes)]).unwrap();
+    world.perform("D02", Command::Note(doc, "同事写的".into())).unwrap();
+    honest(&mut world, "D02");
+    world.connect(VICTIM);
+    world.run(VICTIM, None);
+    world.agreement(VICTIM);
+    assert_eq!(world.agreement(VICTIM), Some(true));
+    let (found, _) = world.sites[VICTIM].device.state(doc).unwrap();
+    let said = format!("{:?}{:?}", found.values(Map::Notes), found.values(Map::Fields));
+    assert!(said.contains("同事写的") && !said.contains("骗子路"), "{said}");
+}
+
+#[test]
 fn a_made_up_edit_in_the_devices_own_name_does_not_part_it_from_an_honest_relay() {
     let world = in_step(49);
     let bytes = made_up(&world, world.sites[VICTIM].device.id(), 0, "骗子路4号");

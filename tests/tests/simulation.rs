@@ -531,6 +531,30 @@ fn a_photo_that_a_restored_relay_lacks_is_offered_again() {
 }
 
 #[test]
+fn a_document_that_comes_back_without_what_was_said_in_it_takes_no_number_twice() {
+    let (mut world, doc) = shop(23);
+    let copy = world.back_up([]);
+    let lost = world.perform("S01", Command::Note(doc, "在路上".into())).unwrap().command;
+    world.heal();
+    let (crew, ended) = (world.sites["S01"].device.person(), world.time_ms);
+    world.office(Command::EndRole(crew, "crew".parse().unwrap(), ended));
+    world.heal();
+    assert!(world.sites["S01"].device.rows(DocKind::Order).unwrap().is_empty());
+    // The copy knows nothing of the note, nor of the role's end.
+    world.restore_relay(copy);
+    world.connect("S01");
+    world.run("S01", None);
+    let again = world.perform("S01", Command::Note(doc, "到了".into())).unwrap().command;
+    world.connect("S01");
+    world.run("S01", None);
+    world.heal();
+    agree(&world);
+    assert_eq!(world.agreement("D01"), Some(true));
+    let known = known_at_relay(&world, doc);
+    assert!(known.contains(&lost) && known.contains(&again), "the colleague's copy gave it back");
+}
+
+#[test]
 fn a_photo_whose_document_has_left_is_offered_again_too() {
     let (mut world, doc) = shop(22);
     let photo = world.sites.get_mut("S01").unwrap().device.attach(doc, "image/jpeg", b"jpeg").unwrap();

@@ -71,7 +71,7 @@ impl<S: DeviceStore> Device<S> {
         }
         if rebuilt.is_blank() {
             // The opening itself was refused: no empty order stays in the lists. The epoch stays burnt.
-            batch = batch.and(self.evict(doc));
+            batch = batch.and(self.evict(doc)?);
             return self.shelf.commit(batch, []);
         }
         batch = batch.and(self.shelf.whole(&rebuilt)).and(self.row(&rebuilt));

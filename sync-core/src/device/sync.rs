@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::{ByteArray, ByteVec};
 
 use super::record::{self, Held, PendingBlob};
+use super::replay::was_used;
 use super::{Device, DeviceError};
 use crate::admission;
 use crate::directory::Directory;
-use crate::document::Document;
+use crate::document::{ChangeBytes, Document};
 use crate::ids::{BlobHash, ChangeHash, DocId, Position};
 use crate::limits;
 use crate::refusal::{Refusal, RefusalCode};
@@ -57,6 +58,28 @@ pub(super) struct Session {
 
 fn broken(code: &'static str, message: impl std::fmt::Display) -> DeviceError {
     DeviceError::Protocol { code, message: message.to_string() }
+}
+
+/// Takes what is known here into a document as the relay has it. Where its author's numbers were used for
+/// something else there, as a relay does that lost them, the relay's stands: gives what does not fit.
+fn take_in(fresh: &mut Document, ours: Vec<ChangeBytes>) -> Vec<ChangeBytes> {
+    if ours.is_empty() {
+        return ours;
+    }
+    let mut whole = fresh.clone();
+    if whole.restore(ours.iter().map(|change| change.bytes.as_slice())).is_ok() {
+        *fresh = whole;
+        return Vec::new();
+    }
+    let mut unfit = Vec::new();
+    for change in ours {
+        let mut next = fresh.clone();
+        match next.restore([change.bytes.as_slice()]) {
+            Ok(()) => *fresh = next,
+            Err(_) => unfit.push(change),
+        }
+    }
+    unfit
 }
 
 impl<S: DeviceStore> Device<S> {
@@ -248,7 +271,7 @@ impl<S: DeviceStore> Device<S> {
             self.session.asked.entry(*doc).and_modify(|came| *came = true);
         }
         match item {
-            FeedItem::Snapshot { doc, bytes } => self.snapshot(doc, &bytes)?,
+            FeedItem::Snapshot { doc, bytes } => return self.snapshot(doc, &bytes),
             FeedItem::Changes { doc, changes } => return self.changes(doc, changes),
             FeedItem::Forget { doc } => self.forget(doc)?,
             FeedItem::Resolved { doc, hash, resolution } => {
@@ -260,7 +283,7 @@ impl<S: DeviceStore> Device<S> {
         Ok(Vec::new())
     }
 
-    fn snapshot(&mut self, doc: DocId, bytes: &[u8]) -> Result<(), DeviceError> {
+    fn snapshot(&mut self, doc: DocId, bytes: &[u8]) -> Result<Vec<Frame>, DeviceError> {
         let mut fresh = Document::load(doc, bytes)?;
         if fresh.is_blank() {
             return Err(broken("blank_snapshot", "a document in which nothing was said"));
@@ -276,14 +299,20 @@ impl<S: DeviceStore> Device<S> {
         } else {
             admission::verify_log(&fresh, &self.rules())?;
         }
-        if let Some(ours) = self.shelf.document(doc)? {
-            let ours: Vec<_> = ours.changes().into_iter().filter(|c| !fresh.has(c.hash)).collect();
-            fresh.restore(ours.iter().map(|c| c.bytes.as_slice()))?;
-        }
+        let ours = self.shelf.document(doc)?.map(|ours| ours.changes()).unwrap_or_default();
+        let ours: Vec<_> = ours.into_iter().filter(|change| !fresh.has(change.hash)).collect();
+        let unfit = take_in(&mut fresh, ours);
         let batch = self.shelf.whole(&fresh).delete(Table::Meta, record::leaving_key(doc));
         let batch = batch.and(self.row(&fresh));
         self.shelf.commit(batch, [fresh])?;
-        if is_directory { self.read_directory() } else { Ok(()) }
+        if is_directory {
+            self.read_directory()?;
+        }
+        let mut frames = Vec::new();
+        for change in unfit {
+            self.push(&mut frames, doc, change.hash, change.bytes.into());
+        }
+        Ok(frames)
     }
 
     fn changes(
@@ -298,7 +327,9 @@ impl<S: DeviceStore> Device<S> {
             match admission::receive(&mut found, bytes, &self.rules()) {
                 Ok(_) if found.heads() == before => {}
                 Ok(_) => batch = batch.and(self.shelf.incoming(&found, bytes)),
-                Err(refusal) if refusal.code == RefusalCode::DependencyMissing => return Ok(self.need(doc)),
+                Err(refusal) if refusal.code == RefusalCode::DependencyMissing || was_used(&refusal) => {
+                    return Ok(self.need(doc));
+                }
                 Err(refusal) => return Err(broken("bad_change", refusal)),
             }
         }
@@ -326,10 +357,16 @@ impl<S: DeviceStore> Device<S> {
         self.leave(doc)
     }
 
-    pub(super) fn evict(&self, doc: DocId) -> Batch {
+    /// The writes by which a document goes. Should it come back, it may come from a relay that lost what this
+    /// device said in it: what is said then has an epoch of its own.
+    pub(super) fn evict(&self, doc: DocId) -> Result<Batch, DeviceError> {
+        let found = self.shelf.document(doc)?;
         self.shelf.forget_warm(doc);
         let batch = self.shelf.without(doc).delete(Table::Meta, record::row_key(doc));
-        batch.delete(Table::Meta, record::leaving_key(doc)).and(self.without_photos(doc))
+        let batch = batch.delete(Table::Meta, record::leaving_key(doc)).and(self.without_photos(doc));
+        let Some(used) = found.and_then(|found| found.epoch_of(self.me.device)) else { return Ok(batch) };
+        let epoch = used.max(self.shelf.epoch(doc)?) + 1;
+        Ok(batch.put(Table::Meta, record::epoch_key(doc), record::cbor(&epoch)))
     }
 
     /// Notes what became of a held change; whether it was waiting here until now.
@@ -412,7 +449,7 @@ impl<S: DeviceStore> Device<S> {
         if let Some((_, why)) = held.iter().find(|(_, why)| why.code == RefusalCode::DeviceRevoked) {
             self.session.refused = Some(why.clone());
         }
-        if held.iter().any(|(_, why)| super::replay::was_used(why)) {
+        if held.iter().any(|(_, why)| was_used(why)) {
             // What has those numbers is this device's own, and the feed leaves that out.
             frames.extend(self.need(doc));
         }
@@ -436,7 +473,7 @@ impl<S: DeviceStore> Device<S> {
         let leaving = self.shelf.store.get(Table::Meta, &record::leaving_key(doc))?.is_some();
         let under_way = self.session.in_flight.values().any(|(pushed, _)| *pushed == doc);
         if leaving && !under_way && self.session.adopting.is_none() && !self.shelf.awaits(doc) {
-            let batch = self.evict(doc);
+            let batch = self.evict(doc)?;
             self.shelf.commit(batch, [])?;
         }
         Ok(())

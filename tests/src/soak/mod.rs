@@ -2,9 +2,8 @@
 //!
 //! Eleven real devices (each with its store on disk, over real WebSockets) and an office work on orders and
 //! tickets from opening to closing, with photos, cut connections, long connections and devices that are
-//! closed and opened again. In the first half of the slices the relay is ended and started again, every other
-//! time by `kill -9`; in the second half one process serves throughout, so that its memory and handles can be
-//! judged. Between slices everyone rests, disconnected, and a line of figures is taken.
+//! closed and opened again. In the first third of the slices the relay is ended and started again, every other
+//! time by `kill -9`; then one process serves throughout, so that its memory and handles can be judged. Between slices everyone rests, disconnected, and a line of figures is taken.
 //!
 //! In: minutes and a seed (of who does what; threads and clocks are the machine's, so no run repeats
 //! another). Out: a [`Tally`]. [`course`] is what the threads wait for, [`ledger`] what was said and what
@@ -43,6 +42,10 @@ impl Plan {
     pub fn slices(&self) -> u32 {
         if self.minutes <= 1 { 4 } else { self.minutes }
     }
+    /// The first slices, in each of which the relay is ended and started again.
+    pub fn restarts(&self) -> u32 {
+        if self.minutes <= 1 { 2 } else { self.minutes / 3 }
+    }
     /// Milliseconds of work in a slice.
     pub fn slice_ms(&self) -> u64 {
         if self.minutes <= 1 { 7_000 } else { 60_000 - self.quiet_ms() }
@@ -63,7 +66,7 @@ pub struct Tally {
     pub restarts: u32,
     /// Acknowledged commands that are nowhere.
     pub lost: usize,
-    /// The relay's resident bytes at rest, when the second half began and after the last slice.
+    /// The relay's resident bytes at rest, when the last process began and after the last slice.
     pub memory: (u64, u64),
     /// The relay's handles with nobody connected, at the first rest and at the end.
     pub handles: (u32, u32),

@@ -106,9 +106,9 @@ impl Soak {
         Ok(())
     }
 
-    /// A slice of work; in the first half the relay is ended in it and started again.
+    /// A slice of work; in the first of them the relay is ended in it and started again.
     fn slice(&mut self, slice: u32, plan: &Plan) -> anyhow::Result<()> {
-        let steady = slice > plan.slices() / 2;
+        let steady = slice > plan.restarts();
         let whole = plan.slice_ms();
         self.course.set_steady(steady);
         self.course.turn(Phase::Work);
@@ -180,7 +180,7 @@ impl Soak {
     fn judged(&self, books: &books::Books) -> anyhow::Result<Tally> {
         let (first, last) = (self.samples.first(), self.samples.last());
         let (first, last) = (first.context("a first sample")?, last.context("a last sample")?);
-        let half = self.samples.iter().find(|s| s.restarts == self.restarts).unwrap_or(first);
+        let steady = self.samples.iter().find(|s| s.restarts == self.restarts).unwrap_or(first);
         ensure!(self.ledger.count() > 0, "nobody did anything");
         let mut broken = self.ledger.faults();
         // The last rest comes after everybody was there at once, which is other work than a slice's.
@@ -204,7 +204,7 @@ impl Soak {
             changes: last.changes,
             restarts: self.restarts,
             lost: books.lost.len(),
-            memory: (half.resident, slices.last().unwrap_or(first).resident),
+            memory: (steady.resident, slices.last().unwrap_or(first).resident),
             handles: (first.handles, last.handles),
             disk: last.store,
             broken,
