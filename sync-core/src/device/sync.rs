@@ -60,8 +60,8 @@ fn broken(code: &'static str, message: impl std::fmt::Display) -> DeviceError {
     DeviceError::Protocol { code, message: message.to_string() }
 }
 
-/// Takes what is known here into a document as the relay has it. Where its author's numbers were used for
-/// something else there, as a relay does that lost them, the relay's stands: gives what does not fit.
+/// Takes what is known here into a document as the relay has it. Gives what does not fit, since its author's
+/// numbers were used for something else there: by a relay that lost it, or that made it up.
 fn take_in(fresh: &mut Document, ours: Vec<ChangeBytes>) -> Vec<ChangeBytes> {
     if ours.is_empty() {
         return ours;
@@ -302,17 +302,23 @@ impl<S: DeviceStore> Device<S> {
         let ours = self.shelf.document(doc)?.map(|ours| ours.changes()).unwrap_or_default();
         let ours: Vec<_> = ours.into_iter().filter(|change| !fresh.has(change.hash)).collect();
         let unfit = take_in(&mut fresh, ours);
+        if !unfit.is_empty() {
+            // This may be the only copy: the relay gets it first. What it holds back leaves the document, which
+            // is asked for again then.
+            let mut frames = Vec::new();
+            for change in unfit {
+                self.push(&mut frames, doc, change.hash, change.bytes.into());
+            }
+            self.session.asked.insert(doc, false);
+            return Ok(frames);
+        }
         let batch = self.shelf.whole(&fresh).delete(Table::Meta, record::leaving_key(doc));
         let batch = batch.and(self.row(&fresh));
         self.shelf.commit(batch, [fresh])?;
         if is_directory {
             self.read_directory()?;
         }
-        let mut frames = Vec::new();
-        for change in unfit {
-            self.push(&mut frames, doc, change.hash, change.bytes.into());
-        }
-        Ok(frames)
+        Ok(Vec::new())
     }
 
     fn changes(
@@ -460,6 +466,10 @@ impl<S: DeviceStore> Device<S> {
         }
         if !held.is_empty() {
             self.refuse(doc, &held, &answered, now)?;
+            if self.session.asked.get(&doc) == Some(&false) {
+                self.session.asked.remove(&doc);
+                frames.extend(self.need(doc));
+            }
         }
         self.leave(doc)?;
         self.adopt()?;
