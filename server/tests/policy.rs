@@ -79,7 +79,11 @@ impl Shop {
 
     /// Runs a command that goes well; gives its last line.
     fn run(&self, arguments: &[&str]) -> Value {
-        let done = self.command(arguments).output().unwrap();
+        Self::answer(self.command(arguments))
+    }
+
+    fn answer(mut command: Command) -> Value {
+        let done = command.output().unwrap();
         let printed = String::from_utf8(done.stdout).unwrap();
         assert!(done.status.success(), "{printed}{}", String::from_utf8_lossy(&done.stderr));
         serde_json::from_str(printed.lines().last().unwrap()).unwrap()
@@ -130,6 +134,17 @@ fn a_policy_is_tried_on_imported_orders_with_and_without_a_running_relay() {
     );
     let fewer = shop.run(&["policy", "try", &tried, "--days", "12"]);
     assert!((1..judged).contains(&fewer["judged"].as_u64().unwrap()), "{fewer}");
+
+    let mut elsewhere = Command::new(env!("CARGO_BIN_EXE_gendan"));
+    elsewhere.current_dir(shop.folder.path()).args([
+        "--json",
+        "--data",
+        "nowhere",
+        "--test-clock",
+        "moved-by",
+    ]);
+    elsewhere.args(["policy", "try", &tried, "--against", "data"]);
+    assert_eq!(Shop::answer(elsewhere), told, "the data are those that are named");
 
     let mut serving = shop.command(&["serve", "--listen", "127.0.0.1:0"]);
     let mut relay = serving.stdout(std::process::Stdio::piped()).spawn().unwrap();

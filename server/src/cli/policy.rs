@@ -2,7 +2,7 @@
 //! the orders and tickets of the last days. Only the last needs a data folder, and writes nothing there.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -54,6 +54,9 @@ pub struct Try {
     /// How many days are looked back.
     #[arg(long, default_value_t = trial::DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(trial::DAYS_MAX)))]
     days: u32,
+    /// The data folder whose orders and tickets it is tried on; `--data` where it is not given.
+    #[arg(long, value_name = "DATA")]
+    against: Option<PathBuf>,
 }
 
 impl Policies {
@@ -102,6 +105,8 @@ impl Try {
             None => std::path::absolute(&self.policy)?.to_string_lossy().into_owned(),
         };
         let days = self.days;
+        let data = self.against.unwrap_or_else(|| context.data.clone());
+        let context = &Context { data, json: context.json, clock: context.clock.clone() };
         let tried: Trial = match control::ask(&context.data, &Ask::Try { policy: named, days })? {
             Some(answer) => serde_json::from_value(answer)?,
             None => {
