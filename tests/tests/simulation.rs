@@ -351,9 +351,17 @@ fn what_only_a_colleagues_device_still_has_after_a_restore_is_released_in_its_au
     let (mut world, doc, copy) = edited(16);
     let author = world.sites["D01"].device.identity().device;
     world.restore_relay(copy);
+    let again = world.back_up([]);
+    world.connect("D01b");
+    world.run("D01b", None);
+    let held = world.relay.waiting(doc).unwrap().len();
+    // A relay that loses its tray too gets it once more.
+    world.restore_relay(again);
+    assert!(held > 0 && world.relay.waiting(doc).unwrap().is_empty());
     world.connect("D01b");
     world.run("D01b", None);
     let held = world.relay.waiting(doc).unwrap();
+    assert!(!held.is_empty());
     assert!(held.iter().all(|held| held.device != author), "its author's device is gone");
     assert_eq!(world.agreement("D01b"), Some(true), "what the relay holds back is in force nowhere");
     // Each builds on the one before, in whatever order they are listed.

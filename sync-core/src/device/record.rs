@@ -19,6 +19,8 @@ pub(super) const EPOCH: &[u8] = b"epoch/";
 pub(super) const PENDING: &[u8] = b"blob/";
 /// What was offered and is whole at the relay, for one that was restored.
 pub(super) const GIVEN: &[u8] = b"given/";
+/// Changes that left a document because the relay holds them back, for one that was restored meanwhile.
+pub(super) const LET_GO: &[u8] = b"let-go/";
 pub(super) const PHOTO: &[u8] = b"photo/";
 pub(super) const LEAVING: &[u8] = b"leaving/";
 
@@ -40,11 +42,19 @@ pub(super) fn pending_key(hash: BlobHash) -> Vec<u8> {
 pub(super) fn given_key(hash: BlobHash) -> Vec<u8> {
     key(GIVEN, &hash.0)
 }
+pub(super) fn let_go_key(doc: DocId, hash: ChangeHash) -> Vec<u8> {
+    key(LET_GO, &change_key(doc, hash))
+}
 pub(super) fn photo_key(hash: BlobHash) -> Vec<u8> {
     key(PHOTO, &hash.0)
 }
 pub(super) fn leaving_key(doc: DocId) -> Vec<u8> {
     key(LEAVING, &doc.to_bytes())
+}
+/// The document and the change of such a key.
+pub(super) fn let_go(key: &[u8]) -> Option<(DocId, ChangeHash)> {
+    let (doc, hash) = key.strip_prefix(LET_GO)?.split_first_chunk::<17>()?;
+    Some((DocId::from_bytes(*doc).ok()?, ChangeHash(hash.try_into().ok()?)))
 }
 pub(super) fn change_key(doc: DocId, hash: ChangeHash) -> Vec<u8> {
     key(&doc.to_bytes(), &hash.0)

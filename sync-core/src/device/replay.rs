@@ -46,6 +46,11 @@ impl<S: DeviceStore> Device<S> {
         rebuilt.restore(kept.iter().map(|c| c.bytes.as_slice()))?;
         let epoch = self.shelf.epoch(doc)? + 1;
         let mut batch = Batch::new().put(Table::Meta, record::epoch_key(doc), record::cbor(&epoch));
+        let unsent = |hash: &ChangeHash| outbox.iter().any(|(_, outgoing)| outgoing.hash == *hash);
+        for change in current.changes().into_iter().filter(|c| dropped.contains(&c.hash) && !unsent(&c.hash))
+        {
+            batch = batch.put(Table::Meta, record::let_go_key(doc, change.hash), change.bytes);
+        }
         let mut again = Vec::new();
         for (number, outgoing) in
             outbox.into_iter().filter(|(_, o)| dropped.contains(&o.hash) || hashes.contains(&o.hash))

@@ -413,6 +413,10 @@ impl<S: DeviceStore> Device<S> {
         for held in self.held()?.into_iter().filter(|held| held.resolution.is_none()) {
             self.push(&mut frames, held.action.doc, held.hash, held.bytes);
         }
+        for (key, bytes) in self.shelf.store.scan(Table::Meta, record::LET_GO)? {
+            let (doc, hash) = record::let_go(&key).ok_or_else(|| DeviceError::Damaged("a key".into()))?;
+            self.push(&mut frames, doc, hash, bytes.into());
+        }
         Ok(frames)
     }
 
@@ -447,7 +451,12 @@ impl<S: DeviceStore> Device<S> {
         self.shelf.commit(batch, [])?;
         let mut frames = Vec::new();
         for hash in entered {
-            if self.resolved(doc, hash, Resolution::Released)? {
+            let key = record::let_go_key(doc, hash);
+            let let_go = self.shelf.store.get(Table::Meta, &key)?.is_some();
+            if let_go {
+                self.shelf.commit(Batch::new().delete(Table::Meta, key), [])?;
+            }
+            if self.resolved(doc, hash, Resolution::Released)? || let_go {
                 // It was held, and a restored relay let it in: the feed leaves out what is our own.
                 frames.extend(self.need(doc));
             }
