@@ -192,8 +192,9 @@ impl Relay {
         if !facts_in(bytes).iter().any(|fact| matches!(fact.payload, Payload::Payment(_))) {
             return Ok(None);
         }
-        let subject = self.document(doc.subject())?;
-        Ok(subject.and_then(|subject| may_be_charged(&outline(&subject), &footing.rules()).err()))
+        let charged =
+            self.look(doc.subject(), |subject| may_be_charged(&outline(subject), &footing.rules()))?;
+        Ok(charged.and_then(Result::err))
     }
 
     /// What is held of a document and waits for a decision or a dependency.
@@ -214,8 +215,8 @@ impl Relay {
         if !self.waiting(facet)?.iter().any(early) {
             return Ok(());
         }
-        let Some(subject) = self.document(doc)? else { return Ok(()) };
-        let openers: BTreeSet<PersonId> = outline(&subject).openings().map(|(author, _)| author).collect();
+        let openers = |subject: &Document| outline(subject).openings().map(|(author, _)| author).collect();
+        let openers: BTreeSet<PersonId> = self.look(doc, openers)?.unwrap_or_default();
         let early = |held: &HeldChange| came_early(held) || (early(held) && openers.contains(&held.person));
         self.shelf.with(facet, |found| {
             let mut stage = Stage::new(facet, found.as_ref());

@@ -133,9 +133,7 @@ impl<S: DeviceStore> Device<S> {
     fn kept(&self) -> Result<Vec<(BlobHash, Photo)>, DeviceError> {
         let stored = self.shelf.store.scan(Table::Meta, record::PHOTO)?;
         let one = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
-            let hash = key[record::PHOTO.len()..].try_into();
-            let hash = hash.map_err(|_| DeviceError::Damaged("a photo's key".into()))?;
-            Ok((BlobHash(hash), record::read(bytes)?))
+            Ok((record::blob_in(record::PHOTO, key)?, record::read(bytes)?))
         };
         stored.iter().map(one).collect()
     }
@@ -174,8 +172,7 @@ impl<S: DeviceStore> Device<S> {
     pub(super) fn offer_again(&mut self) -> Result<(), DeviceError> {
         let mut batch = Batch::new();
         for (key, offered) in self.shelf.store.scan(Table::Meta, record::GIVEN)? {
-            let hash = key[record::GIVEN.len()..].try_into();
-            let hash = BlobHash(hash.map_err(|_| DeviceError::Damaged("a photo's key".into()))?);
+            let hash = record::blob_in(record::GIVEN, &key)?;
             if self.photo_is_here(hash)? {
                 batch = batch.put(Table::Meta, record::pending_key(hash), offered);
             }

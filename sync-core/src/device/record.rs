@@ -51,13 +51,22 @@ pub(super) fn photo_key(hash: BlobHash) -> Vec<u8> {
 pub(super) fn leaving_key(doc: DocId) -> Vec<u8> {
     key(LEAVING, &doc.to_bytes())
 }
-/// The document and the change of such a key.
-pub(super) fn let_go(key: &[u8]) -> Option<(DocId, ChangeHash)> {
-    let (doc, hash) = key.strip_prefix(LET_GO)?.split_first_chunk::<17>()?;
-    Some((DocId::from_bytes(*doc).ok()?, ChangeHash(hash.try_into().ok()?)))
-}
 pub(super) fn change_key(doc: DocId, hash: ChangeHash) -> Vec<u8> {
     key(&doc.to_bytes(), &hash.0)
+}
+
+/// The photo or file of a key with this prefix.
+pub(super) fn blob_in(prefix: &[u8], key: &[u8]) -> Result<BlobHash, DeviceError> {
+    let hash = key.strip_prefix(prefix).and_then(|hash| hash.try_into().ok());
+    hash.map(BlobHash).ok_or_else(|| DeviceError::Damaged("a photo's key".into()))
+}
+/// The document and the change of a key of [`LET_GO`].
+pub(super) fn let_go_in(key: &[u8]) -> Result<(DocId, ChangeHash), DeviceError> {
+    let read = || {
+        let (doc, hash) = key.strip_prefix(LET_GO)?.split_first_chunk()?;
+        Some((DocId::from_bytes(*doc).ok()?, ChangeHash(hash.try_into().ok()?)))
+    };
+    read().ok_or_else(|| DeviceError::Damaged("a change's key".into()))
 }
 
 pub(super) fn cbor<T: Encode<()>>(value: &T) -> Vec<u8> {

@@ -33,22 +33,21 @@ impl<S: DeviceStore> Device<S> {
         let whole = numbers.map(|number| Ok((number, self.shelf.outgoing_at(number)?)));
         let outbox = whole.collect::<Result<Vec<(u64, Outgoing)>, DeviceError>>()?;
         let current = self.shelf.document(doc)?.unwrap_or_else(|| Document::new(doc));
+        let unsent = |hash: &ChangeHash| outbox.iter().any(|(_, outgoing)| outgoing.hash == *hash);
         // What was handed in is in no document any more, and a verdict that comes late finds nothing.
-        let stands = |hash| current.has(hash) || outbox.iter().any(|(_, o)| o.hash == hash);
-        let hashes: Vec<ChangeHash> =
-            refused.iter().map(|(hash, _)| *hash).filter(|hash| stands(*hash)).collect();
+        let stands = |hash: &ChangeHash| current.has(*hash) || unsent(hash);
+        let hashes: Vec<ChangeHash> = refused.iter().map(|(hash, _)| *hash).filter(stands).collect();
         if hashes.is_empty() {
             return Ok(());
         }
         let dropped = current.history().dependents(&hashes);
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            current.changes().into_iter().partition(|change| dropped.contains(&change.hash));
         let mut rebuilt = Document::new(doc);
-        let kept: Vec<_> = current.changes().into_iter().filter(|c| !dropped.contains(&c.hash)).collect();
         rebuilt.restore(kept.iter().map(|c| c.bytes.as_slice()))?;
         let epoch = self.shelf.epoch(doc)? + 1;
         let mut batch = Batch::new().put(Table::Meta, record::epoch_key(doc), record::cbor(&epoch));
-        let unsent = |hash: &ChangeHash| outbox.iter().any(|(_, outgoing)| outgoing.hash == *hash);
-        for change in current.changes().into_iter().filter(|c| dropped.contains(&c.hash) && !unsent(&c.hash))
-        {
+        for change in gone.into_iter().filter(|change| !unsent(&change.hash)) {
             batch = batch.put(Table::Meta, record::let_go_key(doc, change.hash), change.bytes);
         }
         let mut again = Vec::new();

@@ -113,7 +113,7 @@ fn blob<S: DeviceStore>(
     bytes: &[u8],
 ) -> Result<(BlobHash, PendingBlob, Vec<u8>), DeviceError> {
     let damaged = || DeviceError::Damaged("a photo or file".into());
-    let hash = BlobHash(key[record::PENDING.len()..].try_into().map_err(|_| damaged())?);
+    let hash = record::blob_in(record::PENDING, key)?;
     let bytes_of = store.get(Table::Blob, &hash.0)?.filter(|b| BlobHash::of(b) == hash);
     Ok((hash, record::read(bytes)?, bytes_of.ok_or_else(damaged)?))
 }

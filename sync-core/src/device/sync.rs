@@ -414,7 +414,7 @@ impl<S: DeviceStore> Device<S> {
             self.push(&mut frames, held.action.doc, held.hash, held.bytes);
         }
         for (key, bytes) in self.shelf.store.scan(Table::Meta, record::LET_GO)? {
-            let (doc, hash) = record::let_go(&key).ok_or_else(|| DeviceError::Damaged("a key".into()))?;
+            let (doc, hash) = record::let_go_in(&key)?;
             self.push(&mut frames, doc, hash, bytes.into());
         }
         Ok(frames)
@@ -502,8 +502,7 @@ impl<S: DeviceStore> Device<S> {
     pub fn offers(&self) -> Result<Vec<Frame>, DeviceError> {
         let pending = self.shelf.store.scan(Table::Meta, record::PENDING)?;
         let offer = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
-            let hash = key[record::PENDING.len()..].try_into();
-            let hash = BlobHash(hash.map_err(|_| DeviceError::Damaged("a blob's key".into()))?);
+            let hash = record::blob_in(record::PENDING, key)?;
             let PendingBlob { doc, media, size } = record::read(bytes)?;
             Ok(Frame::BlobOffer { hash, size, media, doc })
         };
