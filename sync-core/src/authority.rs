@@ -121,7 +121,9 @@ impl<'a> Act<'a> {
     fn one_of(&self, roles: &[Name], action: Pair<'_>) -> Verdict {
         let theirs = self.roles()?;
         let concerned = !theirs.is_empty() && self.state.about() == Some(self.person);
-        if theirs.iter().any(|span| roles.contains(&span.role))
+        // Of a record about themselves nobody is the judge, whatever their roles.
+        let judges = !concerned || self.doc.id().kind() != DocKind::Conduct;
+        if (judges && theirs.iter().any(|span| roles.contains(&span.role)))
             || (concerned && roles.iter().any(|role| *role == *CONCERNED))
         {
             return Ok(());
@@ -257,7 +259,8 @@ impl<'a> Act<'a> {
             _ => {}
         }
         let unknown = || no(RefusalCode::NotFound).with("what", &p.flow);
-        let flow = self.policy()?.flows.get(&p.flow).ok_or_else(unknown)?;
+        let policy = self.policy()?;
+        let flow = policy.flows.get(&p.flow).ok_or_else(unknown)?;
         if kind_of(flow.subject) != self.doc.id().kind() {
             return Err(unknown());
         }
@@ -266,7 +269,12 @@ impl<'a> Act<'a> {
             return Err(no(RefusalCode::NotFound).with("what", person));
         }
         self.one_of(&flow.opened_by, flow.title.pair())?;
+        if let Some(urgency) = p.urgency.as_ref().filter(|urgency| !policy.urgencies.contains_key(*urgency)) {
+            return Err(no(RefusalCode::NotFound).with("what", urgency));
+        }
         match flow.subject {
+            // Nobody rewards or punishes themselves.
+            Subject::Conduct if p.about == Some(self.person) => Err(no(RefusalCode::OnBehalf)),
             Subject::Conduct if p.about.is_none() => {
                 let missing = no(RefusalCode::ValueMissing).with_words("action", flow.title.pair());
                 Err(missing.with_words("field", ("当事人", "the person concerned")))
@@ -344,7 +352,11 @@ impl<'a> Act<'a> {
                     no(RefusalCode::StepOrder).with_words("action", ("恢复计时", "let the clock run"));
                 Err(refusal.with_words("missing", PAUSE))
             }
-            Payload::Contact(_) | Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
+            Payload::Contact(p) => given(&p.words, "words", ("联系客户", "contact the customer")),
+            Payload::Escalated(p) if !self.policy()?.roles.contains_key(&p.to) => {
+                Err(no(RefusalCode::NotFound).with("what", &p.to))
+            }
+            Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
             _ => Err(no(RefusalCode::NewerApp)),
         }
     }

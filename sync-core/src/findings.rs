@@ -22,9 +22,7 @@ pub fn case_of(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<Case>
     let material = |(key, value): (&String, &Value)| {
         key.ends_with(".material").then(|| value.as_text()?.parse().ok()).flatten()
     };
-    let flow = state.flow(rules);
-    let closes = |id: &Name| flow.and_then(|f| f.step(id.as_str())).is_some_and(|step| step.closes);
-    let closed = state.steps.iter().find(|s| s.what.outcome == Outcome::Done && closes(&s.what.step));
+    let closed = state.closing(state.flow(rules));
     let cancelled = state.cancelled.as_ref().filter(|_| state.is_cancelled());
     let ended = cancelled.map(|c| c.said.at.best().0).or_else(|| closed.map(|s| s.said.at.best().0));
     // Of two openings made apart the first leads, and the other is none.

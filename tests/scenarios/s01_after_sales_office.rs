@@ -48,6 +48,27 @@ fn articles_4_and_5_requests_by_phone_mail_and_chat_are_due_by_their_urgency() {
 }
 
 #[test]
+fn article_5_no_request_is_without_a_deadline_because_nobody_said_how_urgent_it_is() {
+    let mut office = office();
+    office.at("2026-11-24 08:30");
+    let doc = office.open("K01", "complaint", "T1", Opening { channel: Some("phone"), ..Opening::default() });
+    office.online();
+    let solved = office.findings(doc).into_iter().find(|f| f.step == *"solved").unwrap();
+    assert_eq!(solved.due_ms, Some(office.moment("2026-11-30 18:00")), "as the least urgent");
+    let misspelt = Command::OpenCase {
+        flow: name("complaint"),
+        number: "T2".into(),
+        store: None,
+        urgency: Some(name("urgnt")),
+        order: None,
+        about: None,
+        channel: None,
+        fields: Default::default(),
+    };
+    assert_eq!(office.refused("K01", misspelt), RefusalCode::NotFound);
+}
+
+#[test]
 fn article_14_the_week_has_five_days_of_eight_hours() {
     let mut office = office();
     // Friday, half past four: of eight working hours, half past one is left; the other comes on Monday.
@@ -74,6 +95,8 @@ fn articles_6_and_8_what_is_late_goes_to_management_by_itself_with_the_result_to
     assert_eq!(office.found(doc, "complaint-late"), [(Breach, None)]);
     // The desk gives its reason, solves it and tells the customer, which is a logged contact.
     let reason = "要等厂家配件".to_owned();
+    let nobody = Command::Escalate(doc, name("boss"), "找不到人".into());
+    assert_eq!(office.refused("K01", nobody), RefusalCode::NotFound, "no such role would hear of it");
     office.perform("K01", Command::Escalate(doc, name("management"), reason));
     for step in
         [did("investigated").value("cause", "product-defect"), did("proposed").value("plan", "换滑轨")]

@@ -2,8 +2,8 @@
 //! the delivery date or the content on their own.
 
 use gendan_tests::scenario::{Company, Did, Opening, did, name};
-use sync_core::command::Command;
-use sync_core::fact::kinds::Outcome;
+use sync_core::command::{Command, Record};
+use sync_core::fact::kinds::{Evidence, Outcome};
 use sync_core::ids::DocId;
 use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
@@ -85,6 +85,10 @@ fn chapter_3_3_each_of_the_three_documents_must_be_there() {
         let refused = department.refused_step("G01", order, did("documents-complete").documents(&rest));
         assert_eq!(refused, RefusalCode::EvidenceMissing, "{missing}");
     }
+    // A word that says it is there is not the document.
+    let said = |document: &str| Evidence { document: Some(name(document)), ..Evidence::text_message("有") };
+    let words = Record { evidence: all.map(said).into(), ..Record::done(name("documents-complete")) };
+    assert_eq!(department.refused("G01", Command::Step(order, words)), RefusalCode::EvidenceMissing);
     department.step("G01", order, papers());
     department.all_agree();
     assert_eq!(department.state(order).last("documents-complete").unwrap().what.evidence.len(), 3);

@@ -114,6 +114,28 @@ fn section_5_2_the_person_sees_it_from_the_notice_on_and_everybody_once_it_is_pu
 }
 
 #[test]
+fn section_5_1_nobody_proposes_reviews_or_decides_about_themselves() {
+    let mut department = department();
+    let own = Command::OpenCase {
+        flow: name("conduct"),
+        number: "J1".into(),
+        store: None,
+        urgency: None,
+        order: None,
+        about: Some(department.person("U01")),
+        channel: None,
+        fields: Default::default(),
+    };
+    assert_eq!(department.refused("U01", own), RefusalCode::OnBehalf);
+    let wish = Opening { about: Some("H01"), ..Opening::default() };
+    let record = department.open("U01", "conduct", "J2", wish);
+    let proposed = did("proposed").value("kind", "written-warning").value("reason", "泄露考核");
+    department.step("U01", record, proposed);
+    department.online();
+    assert_eq!(department.refused_step("H01", record, did("reviewed")), RefusalCode::RoleMissing);
+}
+
+#[test]
 fn section_5_3_the_fifth_working_day_is_the_last_for_an_appeal() {
     for (when, expected) in [("2026-12-01 23:50", None), ("2026-12-02 00:10", Some(RefusalCode::TooLate))] {
         let mut department = department();
@@ -147,6 +169,8 @@ fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the
         assert!(!department.state(record).holds() && department.held(record).is_empty());
         let decide = || did("decided").value("decision", decision);
         assert_eq!(department.refused_step("G01", record, decide()), RefusalCode::RoleMissing);
+        let vague = did("decided").value("decision", "维持原处罚");
+        assert_eq!(department.refused_step("H01", record, vague), RefusalCode::ValueInvalid);
         department.step("H01", record, decide());
         department.step("H01", record, did("closed"));
         department.all_agree();

@@ -1,6 +1,7 @@
 //! S5 售后服务中心规章制度: repair, training and replacement, each in its own order, with the customer's signature.
 
 use gendan_tests::scenario::{Company, Opening, did, name};
+use sync_core::fact::kinds::Outcome;
 use sync_core::ids::{DocId, DocKind};
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::refusal::RefusalCode;
@@ -129,6 +130,26 @@ fn article_9_a_replacement_is_proved_signed_and_surveyed() {
     centre.step("K01", doc, did("surveyed").value("csat", "4"));
     centre.all_agree();
     assert!(centre.state(doc).is_closed(centre.policy.flows.get(&name("replacement"))));
+}
+
+#[test]
+fn article_9_5_a_customer_who_answers_no_survey_keeps_no_ticket_open() {
+    let mut centre = centre();
+    let doc = asked(&mut centre, "replacement", "H1");
+    centre.step("K01", doc, did("arranged"));
+    centre.assign("K01", doc, &["E01"], "2026-11-25", "replaced");
+    centre.online();
+    centre.step("E01", doc, did("replaced"));
+    centre.step("E01", doc, did("accepted").signed("何女士"));
+    centre.online();
+    centre.step("K01", doc, did("surveyed").ended(Outcome::Failed));
+    let flow = centre.policy.flows[&name("replacement")].clone();
+    assert!(!centre.state(doc).is_closed(Some(&flow)), "not reached: tried again");
+    centre.step("K01", doc, did("surveyed").ended(Outcome::Refused));
+    centre.all_agree();
+    assert!(centre.state(doc).is_closed(Some(&flow)));
+    centre.at("2026-12-07 12:00");
+    assert_eq!(centre.found(doc, "not-surveyed"), []);
 }
 
 #[test]

@@ -51,6 +51,8 @@ fn section_1_2_what_was_agreed_becomes_the_order_without_being_typed_again() {
     company.step("S01", chance, did("needs").value("needs", "全屋定制"));
     company.step("S01", chance, did("presented"));
     company.step("S01", chance, did("quoted"));
+    let early = Command::BecomeOrder(chance, "A1".into());
+    assert_eq!(company.refused("S01", early), RefusalCode::StepOrder, "no contract yet");
     company.edit("S01", chance, "remark", "口头说的,没有报价");
     // In the showroom there is no connection: the contract and the order are made there.
     company.step("S01", chance, did("contract").documents(&["contract"]));

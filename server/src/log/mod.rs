@@ -33,6 +33,8 @@ pub enum Tag {
     Store(StoreId, DocKind),
     /// One person, by an appointment.
     Person(PersonId, DocKind),
+    /// Those who assess people: what is about one, until it is published.
+    Assessors,
 }
 
 impl Tag {
@@ -43,6 +45,7 @@ impl Tag {
             Self::All(kind) => (1, kind as u8, [0; 16]),
             Self::Store(store, kind) => (2, kind as u8, *store.as_bytes()),
             Self::Person(person, kind) => (3, kind as u8, *person.as_bytes()),
+            Self::Assessors => (4, 0, [0; 16]),
         };
         let mut bytes = [0; 18];
         bytes[0] = what;
@@ -59,6 +62,7 @@ impl Tag {
             1 => Some(Self::All(kind)),
             2 => Some(Self::Store(StoreId::from_bytes(id), kind)),
             3 => Some(Self::Person(PersonId::from_bytes(id), kind)),
+            4 => Some(Self::Assessors),
             _ => None,
         }
     }

@@ -31,7 +31,7 @@ const TABLES: [(&str, &str); 13] = [
     (
         "cases",
         "SELECT doc, json_array(kind, number, flow, step, store, customer, phone, address, sales, due,
-            opened_by, channel, everyone, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
+            opened_by, channel, circle, everyone, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
             total_minor, paid_minor, currency, last_position) FROM cases",
     ),
     ("steps", "SELECT doc || '/' || fact, json_array(step, person, at_ms, outcome) FROM steps"),

@@ -216,8 +216,7 @@ impl<'a> Seen<'a> {
 
     fn ticket(&self, case: Option<&Case>) -> TicketMeasures {
         let (response, solution) = self.answering();
-        let urgency = case.and_then(|case| case.urgency.as_ref());
-        let urgency = urgency.and_then(|name| self.policy.urgencies.get(name));
+        let urgency = case.and_then(|case| self.policy.urgency(case.urgency.as_ref()));
         let wait = |at_ms: Option<UnixMs>, hours: Option<u32>| Wait {
             at_ms,
             work_ms: at_ms.zip(case).map(|(at, case)| {

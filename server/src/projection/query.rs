@@ -13,6 +13,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use sync_core::ids::{DocId, DocKind, PersonId, StoreId};
 use utoipa::ToSchema;
 
+use super::schema::ASSESSORS;
 use super::{Projection, ProjectionError, words};
 use crate::log::Tag;
 use crate::relay::audience::Tags;
@@ -330,7 +331,10 @@ pub(super) fn visible(sql: &mut QueryBuilder<'_, Sqlite>, tags: &Tags) {
                 sql.push(" OR c.everyone = 1");
             }
             Tag::All(kind) => {
-                sql.push(" OR c.kind = ").push_bind(kind.name());
+                sql.push(" OR c.circle = ").push_bind(kind.name());
+            }
+            Tag::Assessors => {
+                sql.push(" OR c.circle = ").push_bind(ASSESSORS);
             }
             Tag::Store(store, kind) => {
                 sql.push(" OR (c.kind = ").push_bind(kind.name());

@@ -9,7 +9,9 @@ use sqlx::{Row as _, SqliteConnection};
 use super::ProjectionError;
 
 /// The version of the tables; raise it with every change to `TABLES` or to what is written into them.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
+/// The circle of what is seen by those who assess people; any other is a kind of document.
+pub(super) const ASSESSORS: &str = "assessors";
 
 /// `PRAGMA application_id` of a read model: "gnd1".
 const APPLICATION: i64 = 0x676e_6431;
@@ -24,7 +26,7 @@ CREATE TABLE stores (store TEXT PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, doc TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     number TEXT NOT NULL, flow TEXT, step TEXT, store TEXT, customer TEXT NOT NULL, phone TEXT NOT NULL,
     address TEXT NOT NULL, sales TEXT NOT NULL, due TEXT, opened_by TEXT NOT NULL, channel TEXT NOT NULL,
-    everyone INTEGER NOT NULL,    escalations INTEGER NOT NULL, opened_ms INTEGER, due_key TEXT NOT NULL,
+    circle TEXT NOT NULL, everyone INTEGER NOT NULL, escalations INTEGER NOT NULL, opened_ms INTEGER, due_key TEXT NOT NULL,
     opened_key TEXT NOT NULL, cancelled INTEGER NOT NULL, closed INTEGER NOT NULL, sealed INTEGER NOT NULL,
     cleared INTEGER NOT NULL, placed INTEGER NOT NULL, proposed INTEGER NOT NULL, clashes INTEGER NOT NULL,
     total_minor INTEGER, paid_minor INTEGER, currency TEXT, last_position INTEGER NOT NULL);

@@ -54,6 +54,8 @@ pub struct OrderRow {
     pub doc: String,
     /// Its number.
     pub number: String,
+    /// The kind of order.
+    pub flow: Option<String>,
     /// The store's id.
     pub store: Option<String>,
     /// The store's name.
@@ -145,6 +147,8 @@ pub struct TicketRow {
     pub urgency: String,
     /// The order it is about, or empty.
     pub order_doc: String,
+    /// A complaint that was found justified.
+    pub justified: bool,
     /// The cause, or empty.
     pub cause: String,
     /// The customer file it names, or empty.
@@ -200,8 +204,8 @@ pub struct RatingRow {
 pub struct OpportunityRow {
     /// Who took it in.
     pub opened_by: String,
-    /// A contract was signed; otherwise it was called off.
-    pub closed: bool,
+    /// A contract was signed; otherwise it was lost or called off.
+    pub signed: bool,
 }
 
 /// Something that the rules find.
@@ -269,7 +273,9 @@ impl Projection {
         .await?;
         let mut tickets: Vec<TicketRow> = rows(
             &mut tx,
-            "SELECT c.*, t.* FROM cases c JOIN tickets t ON t.doc = c.doc WHERE c.doc IN (",
+            "SELECT c.*, t.*, EXISTS (SELECT 1 FROM steps s WHERE s.doc = c.doc AND s.step = 'justified'
+                AND s.outcome = 'done') AS justified
+            FROM cases c JOIN tickets t ON t.doc = c.doc WHERE c.doc IN (",
             touching_tickets,
             reach,
             ") ORDER BY c.opened_key, c.doc",
@@ -286,7 +292,10 @@ impl Projection {
         let rated =
             "SELECT r.person, r.measure, r.score FROM ratings r JOIN cases c ON c.doc = r.doc WHERE (0";
         let ratings = rows(&mut tx, rated, rated_within, reach, " ORDER BY r.at_ms", PARTS_MAX).await?;
-        let ended = "SELECT c.opened_by, c.closed FROM cases c WHERE c.kind = 'order' AND c.flow <> 'order'
+        let ended =
+            "SELECT c.opened_by, EXISTS (SELECT 1 FROM steps s WHERE s.doc = c.doc AND s.step = 'contract'
+                AND s.outcome = 'done') AS signed
+            FROM cases c WHERE c.kind = 'order' AND c.flow = 'opportunity'
             AND (c.closed = 1 OR c.cancelled = 1) AND (0";
         let opportunities = rows(&mut tx, ended, opened_within, reach, "", ROWS_MAX).await?;
         Ok(Slice { orders, tickets, ratings, opportunities, found })
@@ -441,7 +450,7 @@ fn touching_orders(sql: &mut QueryBuilder<'_, Sqlite>, reach: &Reach) {
     let (from, to) = (reach.from_ms, reach.to_ms);
     sql.push(
         "SELECT c.doc FROM cases c LEFT JOIN orders o ON o.doc = c.doc
-        WHERE c.kind = 'order' AND c.flow = 'order'",
+        WHERE c.kind = 'order' AND c.flow <> 'opportunity'",
     );
     narrow(sql, reach, true);
     sql.push(" AND ((c.closed = 0 AND c.cancelled = 0) OR c.due BETWEEN ").push_bind(reach.from.to_string());

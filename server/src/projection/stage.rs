@@ -17,6 +17,7 @@ use sync_core::view::row::Row;
 
 use super::measure::{self, Measures, PLACED};
 use super::notices::{Look, Teller};
+use super::schema::ASSESSORS;
 use super::{said, words};
 use crate::log::{Entry, Tag};
 use crate::relay::audience::tags;
@@ -54,6 +55,8 @@ pub(super) struct Case {
     pub seers: Vec<String>,
     /// Everybody does.
     pub everyone: bool,
+    /// Those who see all documents of this kind see it, or those who assess people.
+    pub circle: &'static str,
     pub items: Vec<(ItemId, BTreeMap<String, Value>)>,
     pub measures: Measures,
     /// The tokens that search knows it by.
@@ -152,6 +155,11 @@ fn case_of(doc: &Document, footing: &Footing, position: Position, now_ms: Option
         Tag::Person(person, _) => Some(person.to_string()),
         _ => None,
     });
+    let circle = tags.iter().find_map(|tag| match tag {
+        Tag::All(kind) => Some(kind.name()),
+        Tag::Assessors => Some(ASSESSORS),
+        _ => None,
+    });
     Case {
         row,
         position,
@@ -169,6 +177,7 @@ fn case_of(doc: &Document, footing: &Footing, position: Position, now_ms: Option
         appointments: appointments(&state),
         seers: seers.collect(),
         everyone: tags.contains(&Tag::Everyone),
+        circle: circle.unwrap_or_default(),
         items: items.into_iter().collect(),
         measures: measure::measures(doc, &state, &rules, &named, outlook.case()),
         tokens,

@@ -3,8 +3,8 @@
 //! Chinese has no spaces, so an index of words would find nothing within a sentence. Here every character
 //! of a text is one token: the character with the one that follows it, and the last one alone. A search of
 //! one character is the beginning of a token, a longer one a phrase of such pairs, so both are answered by
-//! the index, and a phone number by any part of it. Letter case, full width (１ and 1) and spaces do not
-//! count. In: text as people wrote it. Out: tokens for FTS5's `unicode61`, told to take every character
+//! the index, and a phone number by any part of it. Words with a space between them are each looked for,
+//! anywhere in a case. Letter case, full width (１ and 1) and spaces of a text do not count. In: text as people wrote it. Out: tokens for FTS5's `unicode61`, told to take every character
 //! but a space as part of a word. Invariants: no search reaches over the end of a value; nothing in a
 //! search is an operator. Deliberately not here: a dictionary, simplified for traditional characters, rank.
 
@@ -18,8 +18,13 @@ pub(super) fn index(value: &str, tokens: &mut String) {
     }
 }
 
-/// The FTS5 query that finds a text; `None` where nothing is looked for.
+/// The FTS5 query that finds every word of a text; `None` where nothing is looked for.
 pub(super) fn query(text: &str) -> Option<String> {
+    let words: Vec<String> = text.split_whitespace().filter_map(word).collect();
+    (!words.is_empty()).then(|| words.join(" AND "))
+}
+
+fn word(text: &str) -> Option<String> {
     let characters: Vec<char> = plain(text).collect();
     let quoted = |tokens: String| format!("\"{}\"", tokens.replace('"', "\"\""));
     match characters.as_slice() {
@@ -68,8 +73,9 @@ mod tests {
             ("*", Some("\"*\" *")),
             ("\"", Some("\"\"\"\" *")),
             ("餐桌", Some("\"餐桌\"")),
-            ("a OR b", Some("\"ao or rb\"")),
-            ("x\" y", Some("\"x\"\" \"\"y\"")),
+            ("何女士\u{3000}餐桌", Some("\"何女 女士\" AND \"餐桌\"")),
+            ("a OR b", Some("\"a\" * AND \"or\" AND \"b\" *")),
+            ("x\" y", Some("\"x\"\"\" AND \"y\" *")),
         ] {
             assert_eq!(query(text).as_deref(), expected, "{text:?}");
         }

@@ -333,13 +333,13 @@ async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i
     // The row keeps its id, which the search table knows it by.
     let upsert =
         "INSERT INTO cases (doc, kind, number, flow, step, store, customer, phone, address, sales, due,
-        opened_by, channel, everyone, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
+        opened_by, channel, circle, everyone, escalations, opened_ms, due_key, opened_key, cancelled, closed, sealed, cleared, placed, proposed, clashes,
         total_minor, paid_minor, currency, last_position)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (doc) DO UPDATE SET kind = excluded.kind, number = excluded.number, flow = excluded.flow,
         step = excluded.step, store = excluded.store, customer = excluded.customer, phone = excluded.phone,
         address = excluded.address, sales = excluded.sales, due = excluded.due,
-        opened_by = excluded.opened_by, channel = excluded.channel, everyone = excluded.everyone,
+        opened_by = excluded.opened_by, channel = excluded.channel, circle = excluded.circle, everyone = excluded.everyone,
         escalations = excluded.escalations,
         opened_ms = excluded.opened_ms, due_key = excluded.due_key, opened_key = excluded.opened_key,
         cancelled = excluded.cancelled, closed = excluded.closed, sealed = excluded.sealed,
@@ -363,6 +363,7 @@ async fn put_case(tx: &mut SqliteConnection, case: &Case, doc: &str) -> Result<i
         .bind(&row.due)
         .bind(&case.opened_by)
         .bind(&case.texts.channel)
+        .bind(case.circle)
         .bind(case.everyone)
         .bind(case.escalations)
         .bind(row.opened_ms)

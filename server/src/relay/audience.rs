@@ -35,7 +35,8 @@ pub fn tags(state: &State) -> Tags {
     // Two who took one number apart both go on seeing it, whoever leads.
     let authors = state.openings().map(|(author, _)| person(author));
     let about = state.about().map(person);
-    let mut tags = Tags::from([Tag::All(kind)]);
+    let of_a_person = kind == DocKind::Matter && about.is_some();
+    let mut tags = Tags::from([if of_a_person { Tag::Assessors } else { Tag::All(kind) }]);
     match kind {
         DocKind::Directory => return Tags::from([Tag::Everyone]),
         DocKind::Inbox => return about.into_iter().collect(),
@@ -47,13 +48,14 @@ pub fn tags(state: &State) -> Tags {
             return tags;
         }
         DocKind::Matter => {
-            // An appraisal, say, is everybody's once it is published (S4 第二十一条).
-            tags.extend(authors.chain(about));
+            // An appraisal, say, is everybody's once it is published (S4 第二十一条). Until then what is about
+            // a person is for them and those who assess people.
             tags.extend(state.done(PUBLISHED).then_some(Tag::Everyone));
+            tags.extend(authors.chain(about));
         }
         _ => {}
     }
-    let stores = state.openings().filter_map(|(_, opened)| opened.store);
+    let stores = state.openings().filter_map(|(_, opened)| opened.store).filter(|_| !of_a_person);
     tags.extend(stores.map(|store| Tag::Store(store, kind)));
     let open = state.appointments.values().filter(|a| a.status.is_open());
     tags.extend(open.flat_map(|a| a.people.iter().map(|p| person(*p))));
@@ -91,6 +93,12 @@ pub fn interests(rules: &Rules<'_>, person: PersonId, now_ms: UnixMs) -> Tags {
     }
     if rules.has_power(person, now_ms, Power::Conduct) {
         interests.insert(Tag::All(DocKind::Conduct));
+    }
+    let everywhere = scopes
+        .iter()
+        .any(|(scope, store, _)| *scope == Scope::All || (*scope == Scope::Store && store.is_none()));
+    if everywhere && rules.has_power(person, now_ms, Power::Assess) {
+        interests.insert(Tag::Assessors);
     }
     for (scope, store, money) in scopes {
         let kinds = SHARED.into_iter().filter(|k| money || !k.is_money());

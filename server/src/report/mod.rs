@@ -226,9 +226,9 @@ impl<'a> View<'a> {
     fn flow_title(&self, name: Option<&str>) -> String {
         self.flow(name).map_or_else(|| name.unwrap_or_default().to_owned(), |flow| both(&flow.title))
     }
-    /// What people call a step of the order's flow.
-    fn step_title(&self, name: Option<&str>) -> String {
-        let step = name.and_then(|name| self.flow(Some(ORDER))?.step(name));
+    /// What people call a step of a flow.
+    fn step_title(&self, flow: Option<&str>, name: Option<&str>) -> String {
+        let step = name.and_then(|name| self.flow(flow)?.step(name));
         step.map_or_else(|| name.unwrap_or_default().to_owned(), |step| both(&step.title))
     }
     /// What to call the person with this staff number: name and number.
@@ -238,9 +238,6 @@ impl<'a> View<'a> {
         person.unwrap_or_else(|| number.trim().to_owned())
     }
 }
-
-/// The flow of ordinary orders.
-const ORDER: &str = "order";
 
 /// Chinese with English beside it.
 fn both(words: &Words) -> String {

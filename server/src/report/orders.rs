@@ -139,7 +139,7 @@ fn owed(view: &View<'_>) -> Body {
             Cell::text(&o.customer),
             Cell::day(due(o)),
             Cell::Number(late(o)),
-            Cell::text(view.step_title(o.step.as_deref())),
+            Cell::text(view.step_title(o.flow.as_deref(), o.step.as_deref())),
             Cell::count(o.lines.len()),
             Cell::count(o.lines.iter().filter(|l| l.stocked_ms.is_some()).count()),
             Cell::count(o.lines.iter().filter(|l| l.full_day.is_some()).count()),

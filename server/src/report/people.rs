@@ -9,7 +9,7 @@ use sync_core::ids::PersonId;
 use sync_core::money::{Currency, Money};
 use sync_core::policy::judge::Verdict;
 
-use super::count::{Answers, COMPLAINT, COMPLETION, CSAT, Orders, PUNCTUAL};
+use super::count::{Answers, COMPLETION, CSAT, Orders, PUNCTUAL};
 use super::table::{Body, Cell, Kind, Mean, Sum, column};
 use super::{Report, View, both};
 use crate::projection::slice::FoundRow;
@@ -153,9 +153,9 @@ pub const PEOPLE: Report = Report {
             "S3 四 2;S4 第二十条;S7 第十条 2",
         ),
         column("csat_answers", Kind::Number, "答复数", "answers"),
-        column("complaints", Kind::Number, "投诉", "complaints").counts(
-            "期内受理、指向其参与的订单的投诉;是否属实由人查实。",
-            "Complaints opened within the days about orders they took part in; people find out whether they are justified.",
+        column("complaints", Kind::Number, "有效投诉", "justified complaints").counts(
+            "期内受理、指向其参与的订单、经查实的投诉。",
+            "Complaints opened within the days about orders they took part in, found justified by now.",
             "S3 四 2",
         ),
         column("solved", Kind::Number, "解决售后单", "tickets solved"),
@@ -227,7 +227,7 @@ pub(super) fn work(view: &View<'_>) -> BTreeMap<String, Work> {
                 ticket.solution_work_ms.into_iter().for_each(|ms| work.solution.take(ms));
             }
         }
-        if ticket.flow.as_deref() == Some(COMPLAINT) && view.has(ticket.opened_ms) {
+        if ticket.justified && view.has(ticket.opened_ms) {
             for person in of_order.get(ticket.order_doc.as_str()).into_iter().flatten() {
                 work.entry(person.clone()).or_default().complaints += 1;
             }

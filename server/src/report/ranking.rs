@@ -32,8 +32,8 @@ pub const RANKING: Report = Report {
         column("number", Kind::Text, "工号", "staff number"),
         column("name", Kind::Text, "姓名", "name"),
         column("count", Kind::Number, "数量", "count").counts(
-            "「完成订单」:期内走完流程的订单;「投诉」:期内受理、指向其订单的投诉,少者在前。",
-            "Orders that became complete within the days; complaints opened within the days about their orders, fewer first.",
+            "「完成订单」:期内走完流程的订单;「有效投诉」:期内受理、指向其订单、经查实的投诉,少者在前。",
+            "Orders that became complete within the days; complaints opened within the days about their orders that were found justified, fewer first.",
             "S16 5.1;S3 四 2",
         ),
         column("rate", Kind::Rate, "比例", "rate").counts(
@@ -128,7 +128,7 @@ impl Known {
             known.ratings.entry((row.person.clone(), row.measure.clone())).or_default().take(row.score);
         }
         for row in &view.slice.opportunities {
-            known.contracts.entry(row.opened_by.clone()).or_default().take(row.closed);
+            known.contracts.entry(row.opened_by.clone()).or_default().take(row.signed);
         }
         known
     }

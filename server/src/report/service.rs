@@ -27,8 +27,8 @@ pub const SERVICE: Report = Report {
             "S1 第五条",
         ),
         column("response_kept", Kind::Rate, "响应及时率", "responses in time").counts(
-            "期内得到响应、且定了紧急程度的售后单中,在规定工时内响应的比例。",
-            "Of tickets with an urgency answered within the days, those answered within its hours.",
+            "期内得到响应的售后单中,在其紧急程度规定的工时内响应的比例;未定紧急程度的按最宽的一级算。",
+            "Of tickets answered within the days, those answered within the hours of their urgency, of the least urgent where none was said.",
             "S1 第六条",
         ),
         column("solution_hours", Kind::Hours, "平均解决工时", "solution hours").counts(
@@ -37,8 +37,8 @@ pub const SERVICE: Report = Report {
             "S1 第六条;S4 第二十条",
         ),
         column("solution_kept", Kind::Rate, "解决及时率", "solutions in time").counts(
-            "期内解决、且定了紧急程度的售后单中,在规定工时内解决的比例。",
-            "Of tickets with an urgency solved within the days, those solved within its hours.",
+            "期内解决的售后单中,在其紧急程度规定的工时内解决的比例;未定紧急程度的按最宽的一级算。",
+            "Of tickets solved within the days, those solved within the hours of their urgency, of the least urgent where none was said.",
             "S1 第六条",
         ),
         column("first_fix_rate", Kind::Rate, "一次修复率", "first-time fix rate").counts(

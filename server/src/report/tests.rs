@@ -5,8 +5,9 @@ mod shop;
 mod written;
 
 use serde_json::{Value, json};
-use sync_core::command::Command;
-use sync_core::ids::{DocKind, PersonId, StoreId};
+use sync_core::command::{Command, Record};
+use sync_core::fact::kinds::Evidence;
+use sync_core::ids::{BlobHash, DocKind, PersonId, StoreId};
 use sync_core::policy::check;
 
 use super::table::{Mean, Share};
@@ -95,10 +96,10 @@ async fn waiting_counts_working_hours_without_pauses_and_a_repeat_is_no_first_fi
     ];
     let questions = "csat 5.00 (1)";
     let expected = json!([
-        [1, 1, mean(0.5, 1), null, mean(2.0, 1), null, null, null, null, 0],
+        [1, 1, mean(0.5, 1), rate(1, 1), mean(2.0, 1), rate(1, 1), null, null, null, 0],
         [1, 0, mean(9.0, 1), rate(0, 1), null, null, null, null, null, 0],
         [1, 1, mean(0.5, 1), rate(1, 1), mean(2.0, 1), rate(1, 1), rate(0, 1), mean(5.0, 1), questions, 1],
-        [3, 2, mean(3.33, 3), rate(1, 2), mean(2.0, 2), rate(1, 1), rate(0, 1), mean(5.0, 1), questions, 1],
+        [3, 2, mean(3.33, 3), rate(2, 3), mean(2.0, 2), rate(2, 2), rate(0, 1), mean(5.0, 1), questions, 1],
     ]);
     assert_eq!(pick(&service, &columns), expected, "complaint, repair normal, repair urgent, all");
     let complaints = shop.json("complaints", LATER).await;
@@ -115,7 +116,15 @@ async fn waiting_counts_working_hours_without_pauses_and_a_repeat_is_no_first_fi
 
 #[tokio::test]
 async fn each_person_counts_by_what_they_took_part_in() {
-    let people = Shop::november().json("people", LATER).await;
+    let mut shop = Shop::november();
+    let complained = shop.json("people", LATER).await;
+    assert_eq!(pick(&complained, &["complaints"]), json!([[0], [0]]), "nobody found it justified yet");
+    shop.request("2026-11-29T10:00:00", "T4", "complaint", "O2", None);
+    let cause = [(name("cause"), "registration-error".to_owned())].into();
+    let recorded = Record { values: cause, ..Record::done(name("recorded")) };
+    shop.record("2026-12-01T09:00:00", ticket("T4"), recorded);
+    shop.step("2026-12-01T09:30:00", ticket("T4"), "justified");
+    let people = shop.json("people", LATER).await;
     let columns = [
         "number",
         "completed",
@@ -132,6 +141,57 @@ async fn each_person_counts_by_what_they_took_part_in() {
             ["M01", 1, rate(1, 3), rate(1, 3), mean(5.0, 1), 1, 2, mean(2.0, 2)],
             ["S01", 1, rate(1, 2), rate(1, 2), null, 1, 0, null],
         ])
+    );
+}
+
+/// S9 1.4 (1) 合同签订率; S17 项目订单.
+#[tokio::test]
+async fn contracts_are_counted_of_opportunities_alone_and_projects_are_orders() {
+    let mut shop = Shop::new("general");
+    let begun = "2026-11-02T10:00:00";
+    let open = |shop: &mut Shop, flow: &str, number: &str| {
+        let fields = [("customer", "何女士"), ("phone", "13800000000"), ("delivery_date", "2026-11-20")];
+        let opening = Command::OpenCase {
+            flow: name(flow),
+            number: number.into(),
+            store: None,
+            urgency: None,
+            order: None,
+            about: None,
+            channel: None,
+            fields: fields.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        };
+        shop.at(begun, opening);
+        order(number)
+    };
+    let with = |step: &str, values: &[(&str, &str)], contract: bool| Record {
+        values: values.iter().map(|(key, said)| (name(key), (*said).to_owned())).collect(),
+        evidence: contract
+            .then(|| Evidence::document(name("contract"), BlobHash::of(b"contract"), "application/pdf"))
+            .into_iter()
+            .collect(),
+        ..Record::done(name(step))
+    };
+    // Of three opportunities one is signed, one lost, one goes on; the project is none of them.
+    for number in ["P1", "P2", "P3"] {
+        let doc = open(&mut shop, "opportunity", number);
+        shop.record(begun, doc, with("needs", &[("needs", "沙发")], false));
+    }
+    for step in ["presented", "quoted"] {
+        shop.step(begun, order("P1"), step);
+    }
+    shop.record(begun, order("P1"), with("contract", &[], true));
+    shop.record(begun, order("P2"), with("lost", &[("reason", "预算")], false));
+    let project = open(&mut shop, "project", "X1");
+    shop.record(begun, project, with("needs", &[("needs", "酒店大堂")], false));
+    let ranking = shop.json("ranking", LATER).await;
+    let rows = ranking["rows"].as_array().unwrap();
+    let contracts = rows.iter().find(|row| row["measure"].as_str().unwrap().contains("合同签订率"));
+    assert_eq!(contracts.unwrap()["rate"], rate(1, 2));
+    let owed = shop.json("owed", LATER).await;
+    assert_eq!(
+        pick(&owed, &["number", "days_late", "step"]),
+        json!([["X1", 11, "客户需求沟通 / needs taken with the customer"]])
     );
 }
 

@@ -96,7 +96,9 @@ impl Act<'_> {
         if let Some(missing) = rule.evidence.iter().find(|kind| !kinds.contains(kind)) {
             return lacks(evidence_word(*missing));
         }
-        let documents: BTreeSet<_> = there().filter_map(|e| e.document.as_ref()).collect();
+        // A document is there as a photo or file, not by a word that says so.
+        let kept = p.evidence.iter().filter(|e| e.blob.is_some());
+        let documents: BTreeSet<_> = kept.filter_map(|e| e.document.as_ref()).collect();
         if let Some(missing) = rule.documents.iter().find(|name| !documents.contains(name)) {
             return lacks(
                 policy.documents.get(missing).map_or((missing.as_str(), missing.as_str()), Point::pair),

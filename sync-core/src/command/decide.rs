@@ -25,6 +25,8 @@ use crate::time::Stamp;
 
 /// What a notice's mark in the inbox says.
 pub const READ: &str = "read";
+/// The step of an opportunity without which it becomes no order (S9 1.2 (1) 签订合同).
+const CONTRACT: &str = "contract";
 
 /// Draws ten fresh random bytes for an id.
 pub type Draw<'a> = &'a mut dyn FnMut() -> [u8; 10];
@@ -259,6 +261,15 @@ fn open(command: Command, setting: &Setting<'_>) -> Result<Plan, Refusal> {
 /// A new order with the content of an opportunity, as far as its author sees it.
 fn become_order(from: DocId, number: String, setting: &Setting<'_>) -> Result<Plan, Refusal> {
     let (found, state) = required(from, setting)?;
+    if state.is_cancelled() {
+        return Err(Refusal::new(RefusalCode::Cancelled));
+    }
+    let contract = state.flow(&setting.rules).and_then(|flow| flow.step(CONTRACT));
+    if let Some(contract) = contract.filter(|_| !state.done(CONTRACT)) {
+        let refusal =
+            Refusal::new(RefusalCode::StepOrder).with_words("action", ("转为订单", "become an order"));
+        return Err(refusal.with_words("missing", contract.title.pair()));
+    }
     let order = DocId::numbered(setting.company, DocKind::Order, number.trim());
     let copied = |doc: &Document, state: &State| -> Vec<Edit> {
         let of = |map: Map| state.content(doc, map).into_iter().map(move |(key, v)| Edit::Put(map, key, v));

@@ -18,7 +18,7 @@ use crate::fact::kinds::{
     StockMoved,
 };
 use crate::ids::{AppointmentId, ChangeHash, DeviceId, DocId, FactId, Name, PersonId, StoreId};
-use crate::policy::model::{APPEALED, DECIDED, Flow, PUBLISHED, Step as StepRule, UPHELD};
+use crate::policy::model::{APPEALED, DECIDED, Flow, PUBLISHED, UPHELD};
 use crate::time::{Stamp, UnixMs};
 use clash::Clash;
 use content::{Proposal, Seal};
@@ -149,10 +149,19 @@ impl State {
     fn leads(&self, cancelled: &Saying<String>) -> bool {
         !self.clashes.iter().any(|c| c.overtakes(cancelled.said.fact))
     }
-    /// Whether its flow's closing step is done.
+    /// Whether its flow is complete.
     pub fn is_closed(&self, flow: Option<&Flow>) -> bool {
-        let closing = |s: &StepRule| s.closes && self.done(s.id.as_str());
-        flow.is_some_and(|f| f.steps.iter().any(closing))
+        self.closing(flow).is_some()
+    }
+    /// The record that completed its flow.
+    pub fn closing(&self, flow: Option<&Flow>) -> Option<&Saying<Step>> {
+        let flow = flow?;
+        let closes = |step: &Step| match (flow.step(step.step.as_str()), step.outcome) {
+            (Some(rule), Outcome::Done) => rule.closes,
+            (Some(rule), Outcome::Refused) => rule.closes && rule.refusable,
+            _ => false,
+        };
+        self.steps.iter().find(|s| closes(&s.what))
     }
     /// Whether a step was wholly done.
     pub fn done(&self, step: &str) -> bool {

@@ -564,8 +564,7 @@ impl Judging<'_> {
     }
 
     fn urgency(&self, rule: &Rule, response: &Name, resolution: &Name, tell: &Name) -> Vec<Finding> {
-        let urgency = self.case.urgency.as_ref().and_then(|u| self.policy.urgencies.get(u));
-        let Some(urgency) = urgency else { return Vec::new() };
+        let Some(urgency) = self.policy.urgency(self.case.urgency.as_ref()) else { return Vec::new() };
         let steps = [(response, urgency.response_hours), (resolution, urgency.resolution_hours)];
         let found = |(step, hours): (&Name, u32)| {
             // While a pause is open, nothing falls due.

@@ -101,10 +101,12 @@ pub const NOTIFIED: &str = "notified";
 pub const PUBLISHED: &str = "published";
 /// The step of a conduct flow by which the person objects: it is in force no more until it is decided.
 pub const APPEALED: &str = "appealed";
-/// The step of a conduct flow that decides about an appeal; its value `decision` is [`UPHELD`] or another word.
+/// The step of a conduct flow that decides about an appeal; its value `decision` is [`UPHELD`] or [`LIFTED`].
 pub const DECIDED: &str = "decided";
 /// The decision that leaves a record in force.
 pub const UPHELD: &str = "upheld";
+/// The decision that sets it aside.
+pub const LIFTED: &str = "lifted";
 /// The role that every record about a person gives to that person (当事人); no policy grants it.
 pub const CONCERNED: &str = "concerned";
 
@@ -209,7 +211,8 @@ pub enum Power {
     Conduct,
     /// Count parts into stock.
     Stock,
-    /// See what other people's work came to, in reports about people.
+    /// See what other people's work came to: reports about people, and what is said of them before it is
+    /// published.
     Assess,
 }
 
@@ -322,6 +325,9 @@ pub struct Step {
     /// The order or ticket is complete with it.
     #[serde(default)]
     pub closes: bool,
+    /// It is complete too where the customer refuses this step, such as to answer a survey.
+    #[serde(default)]
+    pub refusable: bool,
     /// May be left out.
     #[serde(default)]
     pub optional: bool,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{MeasureForm, Policy, Subject};
+use super::model::{LIFTED, MeasureForm, Policy, Subject, UPHELD, Urgency};
 use crate::ids::Name;
 
 /// The value of a step that is one of the policy's causes, where it names any: figures count by it.
@@ -15,11 +15,13 @@ pub const CSAT: &str = "csat";
 /// The value of a step of a record about a person that is one of the policy's penalties or rewards, where it
 /// names any: nobody is punished by a grade that no rule knows (S1 第十九条).
 pub const GRADE: &str = "kind";
+/// The value of a step of a record about a person that decides an appeal: [`UPHELD`] or [`LIFTED`].
+pub const DECISION: &str = "decision";
 
 impl Policy {
     /// Which value of a step figures could not count, and why, each in Chinese and English: a [`CAUSE`], or
-    /// the [`GRADE`] of a record about a person, that is no entry of this policy, or an answer or rating
-    /// that is not 1 to 5.
+    /// the [`GRADE`] of a record about a person, that is no entry of this policy, another [`DECISION`] about it
+    /// than the two there are, or an answer or rating that is not 1 to 5.
     pub fn odd_value<'a>(
         &'a self,
         subject: Subject,
@@ -38,9 +40,23 @@ impl Policy {
         if subject == Subject::Conduct && stranger(GRADE, &grades) {
             return Some([("奖惩种类", "kind of reward or penalty"), unnamed]);
         }
+        let undecided = |(name, said): (&Name, &String)| *name.as_str() == *DECISION && !decides(said);
+        if subject == Subject::Conduct && values.iter().any(undecided) {
+            return Some([
+                ("申诉决定", "decision on the appeal"),
+                ("须为upheld(维持)或lifted(撤销)", "it is upheld or lifted"),
+            ]);
+        }
         let odd = values.iter().filter(|(_, text)| score(text).is_none());
         let title = odd.filter_map(|(name, _)| self.scored(name)).next();
         title.map(|title| [title, ("须为1至5分", "it is 1 to 5")])
+    }
+
+    /// How urgent a ticket is: what was said of it, else the urgency that leaves the most time. No ticket is
+    /// without a deadline.
+    pub fn urgency(&self, said: Option<&Name>) -> Option<&Urgency> {
+        let mildest = || self.urgencies.values().max_by_key(|urgency| urgency.resolution_hours);
+        said.map_or_else(mildest, |name| self.urgencies.get(name))
     }
 
     /// What people call an answer or rating of this name, which is 1 to 5; `None` for any other value.
@@ -52,6 +68,10 @@ impl Policy {
         let whole = (*name == *CSAT).then_some(("满意度", "satisfaction"));
         rated.map(|measure| measure.title.pair()).or(whole)
     }
+}
+
+fn decides(said: &str) -> bool {
+    [UPHELD, LIFTED].contains(&said)
 }
 
 /// An answer or rating, 1 to 5; none where the text is another.

@@ -20,7 +20,7 @@ pub const SALES: &str = "sales";
 pub const CREW: &str = "crew";
 
 /// Who may do what: under the first policy, and under the second.
-const TABLE: [(&str, &[&str], &[&str]); 27] = [
+const TABLE: [(&str, &[&str], &[&str]); 28] = [
     ("open", &[SALES, BOSS], &[SALES, BOSS]),
     ("open a matter", &[SALES, CREW, BOSS], &[SALES, BOSS]),
     ("open a record", &[SALES, BOSS], &[BOSS]),
@@ -48,6 +48,7 @@ const TABLE: [(&str, &[&str], &[&str]); 27] = [
     ("policy", &[BOSS], &[BOSS]),
     ("conduct", &[BOSS], &[BOSS, SALES]),
     ("stock", &[BOSS], &[BOSS, SALES]),
+    ("assess", &[BOSS], &[BOSS]),
 ];
 /// What also the person may say whom a matter or record is about.
 const CONCERNED: [&str; 2] = ["reported", "appealed"];
@@ -202,7 +203,14 @@ impl Account {
             DocKind::Matter => {
                 let sent = all.is_some_and(|all| all.awaits(person));
                 let theirs = !roles.is_empty() && (author || about || sent);
-                published || theirs || roles.iter().any(mine)
+                // What is said of a person is for who assesses people, until it is published.
+                let of_a_person = subject.map(Story::all).is_some_and(|all| all.about().is_some());
+                let second = self.second(now_ms, now_ms);
+                let others = match of_a_person {
+                    true => self.able("assess", person, when, second) == Ok(true),
+                    false => roles.iter().any(mine),
+                };
+                published || theirs || others
             }
             _ => roles.iter().any(mine),
         }
@@ -288,7 +296,9 @@ impl Case<'_> {
         let theirs = |what: &str| if known.awaits(told.author) { Ok(()) } else { may(what) };
         match &told.what {
             Payload::Opened(p) => {
-                let nobody = self.doc.kind() == DocKind::Conduct && p.about.is_none();
+                let record = self.doc.kind() == DocKind::Conduct;
+                let nobody = record && p.about.is_none();
+                let oneself = record && p.about == Some(told.author);
                 may(match self.doc.kind() {
                     DocKind::Matter => "open a matter",
                     DocKind::Conduct => "open a record",
@@ -297,6 +307,7 @@ impl Case<'_> {
                 })
                 .and(unless(known.opened_ms().is_some(), "it was opened already"))
                 .and(unless(nobody, "it is about nobody"))
+                .and(unless(oneself, "it is about its author"))
             }
             Payload::Step(step) => going().and_then(|()| self.step(told, step, &known, when)),
             Payload::Approved(_) | Payload::Declined(_) => may("approve"),
@@ -337,6 +348,8 @@ impl Case<'_> {
         let what = step.step.as_str();
         let concerned = CONCERNED.contains(&what) && known.about() == Some(told.author);
         if !concerned {
+            let own = self.doc.kind() == DocKind::Conduct && known.about() == Some(told.author);
+            unless(own, "it judges its own author")?;
             self.may(what, told.author, when, second)?;
         }
         let before = match (self.doc.kind(), what) {

@@ -16,7 +16,7 @@ pub fn first_policy(papers: bool) -> Policy {
     let text = concat!(include_str!("../../policies/small.toml"), include_str!("../../policies/papers.toml"));
     let mut policy: Policy = toml::from_str(text).expect("the small policy goes on with papers");
     let boss = policy.roles.get_mut(BOSS).expect("the small policy has management");
-    boss.may.extend([Power::Conduct, Power::Stock]);
+    boss.may.extend([Power::Conduct, Power::Stock, Power::Assess]);
     policy
 }
 

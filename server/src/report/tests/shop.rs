@@ -55,8 +55,9 @@ pub struct Shop {
 }
 
 impl Shop {
-    fn new() -> Self {
-        let toml = check::shipped("furniture").unwrap();
+    /// An empty company by a shipped profile.
+    pub fn new(profile: &str) -> Self {
+        let toml = check::shipped(profile).unwrap();
         let by = |line: &str| line.starts_with("by = ");
         let all: Vec<&str> =
             toml.lines().map(|line| if by(line) { "by = [\"management\"]" } else { line }).collect();
@@ -89,12 +90,12 @@ impl Shop {
     }
 
     #[track_caller]
-    fn step(&mut self, local: &str, doc: DocId, step: &str) {
+    pub fn step(&mut self, local: &str, doc: DocId, step: &str) {
         self.record(local, doc, Record::done(name(step)));
     }
 
     #[track_caller]
-    fn record(&mut self, local: &str, doc: DocId, record: Record) {
+    pub fn record(&mut self, local: &str, doc: DocId, record: Record) {
         let signature = Signature { signer: "客户".into(), strokes: vec![vec![(1, 1), (2, 2)]] };
         let signs = ["delivered", "agreed", "accepted"].contains(&record.step.as_str());
         let signature = signs.then_some(signature);
@@ -156,7 +157,7 @@ impl Shop {
         self.step(&at(note, "15:00:00"), doc, "fetched");
     }
 
-    fn request(&mut self, local: &str, number: &str, kind: &str, about: &str, urgency: Option<&str>) {
+    pub fn request(&mut self, local: &str, number: &str, kind: &str, about: &str, urgency: Option<&str>) {
         let fields = [("customer", "何女士"), ("phone", "13800000001"), ("address", "幸福街1号")];
         self.at(
             local,
@@ -194,7 +195,7 @@ impl Shop {
 
     /// The whole company: five orders and three tickets of November 2026.
     pub fn november() -> Self {
-        let mut shop = Self::new();
+        let mut shop = Self::new("furniture");
         shop.at("2026-10-01T10:00:00", Command::AddStore("城东店".into()));
         shop.at("2026-10-01T10:00:00", Command::AddStore("城西店".into()));
         shop.at("2026-10-01T10:00:00", Command::AddPerson("S01".into(), "小王".into()));
@@ -250,7 +251,7 @@ impl Shop {
         self.at("2026-11-23T16:10:00", Command::Visit(doc, visit, AppointmentStatus::Completed));
         // First the customer would not say it in a number.
         let said = |question: &str, answer: &str| BTreeMap::from([(name(question), answer.to_owned())]);
-        let vague = Record { outcome: Outcome::Refused, ..Record::done(name("surveyed")) };
+        let vague = Record { outcome: Outcome::Failed, ..Record::done(name("surveyed")) };
         self.record("2026-11-24T09:00:00", doc, Record { values: said("satisfaction", "还行"), ..vague });
         let values = said("csat", "5");
         self.record("2026-11-24T10:00:00", doc, Record { values, ..Record::done(name("surveyed")) });
