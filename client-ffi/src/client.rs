@@ -23,8 +23,8 @@ use crate::error::FieldError;
 use crate::session::{Cancel, Course, Goal, Listener, Site, run_session};
 use crate::transport::Transport;
 use crate::views::{
-    Agreement, Case, Done, HeldLine, Line, Myself, NoticeLine, PersonLine, PhotoLine, Stock, StoreLine,
-    SyncState,
+    Agreement, Case, Done, DraftLine, FindingLine, HeldLine, Line, Myself, NoticeLine, PersonLine, PhotoLine,
+    Stock, StoreLine, SyncState,
 };
 use crate::wishes::{CaseWish, EvidenceWish, ItemWish, OrderWish, StepWish, VisitStatus, evidence, money};
 
@@ -275,11 +275,25 @@ impl FieldClient {
     /// An order, ticket, matter or record, whole.
     pub fn case(&self, doc: String) -> Result<Case, FieldError> {
         let doc = self.doc(&doc)?;
-        self.site.look(|device, now| {
-            let (_, state) = device.state(doc)?;
-            let exceptions = state.exceptions.iter().map(|(e, _)| e.said.fact.to_string()).collect();
-            Ok(Case::of(device.case(doc, now)?, exceptions))
-        })
+        self.site.look(|device, now| Ok(device.case(doc, now)?.into()))
+    }
+    /// What the rules find of a case as of now; nothing of it is in force before people decide.
+    pub fn findings(&self, doc: String) -> Result<Vec<FindingLine>, FieldError> {
+        let doc = self.doc(&doc)?;
+        self.site.look(|device, now| Ok(device.findings(doc, now)?.into_iter().map(Into::into).collect()))
+    }
+    /// What there is to tell the customer of an order or ticket; at most one draft of each kind.
+    pub fn drafts(&self, doc: String) -> Result<Vec<DraftLine>, FieldError> {
+        let doc = self.doc(&doc)?;
+        self.site.look(|device, _| Ok(device.drafts(doc)?.into_iter().map(Into::into).collect()))
+    }
+    /// The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+    /// empty before the first.
+    pub fn policy(&self) -> Result<String, FieldError> {
+        let policy =
+            self.site.look(|device, now| Ok(device.rules().at(now.unix_ms()).map(|(_, p)| p.clone())))?;
+        let json = |policy| serde_json::to_string(&policy).expect("each value of the model has a JSON form");
+        Ok(policy.map(json).unwrap_or_default())
     }
     /// What the relay holds back, oldest first.
     pub fn held(&self) -> Result<Vec<HeldLine>, FieldError> {

@@ -3,7 +3,7 @@
 //! They repeat `sync_core::view` in shapes that cross a language border: no tuples, no borrowed text;
 //! ids, hashes and heads are text, times Unix milliseconds.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use sync_core::device::photos::PhotoView;
@@ -15,9 +15,36 @@ use sync_core::fold::State;
 use sync_core::ids::PersonId;
 use sync_core::notice::Notice;
 use sync_core::refusal::Lang;
-use sync_core::view::case;
 use sync_core::view::row::Row;
 use sync_core::wire::frames::Resolution;
+
+macro_rules! copied {
+    ($( $(#[$doc:meta])* $name:ident from $from:path {
+        $( $(#[$fdoc:meta])* $field:ident : $ty:ty, )*
+        $( ; $( $(#[$ldoc:meta])* $list:ident : $each:ty, )* )?
+    } )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
+            pub struct $name {
+                $( $(#[$fdoc])* pub $field: $ty, )*
+                $( $( $(#[$ldoc])* pub $list: Vec<$each>, )* )?
+            }
+            impl From<$from> for $name {
+                fn from(view: $from) -> Self {
+                    Self { $( $field: view.$field.into(), )* $( $( $list: all(view.$list), )* )? }
+                }
+            }
+        )*
+    };
+}
+
+mod whole;
+
+pub use whole::{
+    Case, ClashLine, ContactLine, DraftLine, EscalationLine, EvidenceLine, ExceptionLine, FieldLine,
+    FindingLine, ItemLine, NeededPart, NextStep, PaymentLine, Proposal, StepLine, Visit,
+};
 
 /// What a command came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
@@ -164,253 +191,6 @@ impl Line {
             proposed: row.proposed,
             clashes: row.clashes,
             visits: row.appointments.into_iter().map(visit).collect(),
-        }
-    }
-}
-
-macro_rules! copied {
-    ($( $(#[$doc:meta])* $name:ident from $from:path { $( $(#[$fdoc:meta])* $field:ident : $ty:ty, )* } )*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
-            pub struct $name { $( $(#[$fdoc])* pub $field: $ty, )* }
-            impl From<$from> for $name {
-                fn from(view: $from) -> Self { Self { $( $field: view.$field.into(), )* } }
-            }
-        )*
-    };
-}
-
-copied! {
-    /// One field with its value.
-    FieldLine from case::FieldView {
-        /// The key, for editing.
-        key: String,
-        /// What people call it.
-        title: String,
-        /// The value in force, or as it stands where nothing is sealed.
-        value: String,
-    }
-    /// An edit that is not in force.
-    Proposal from case::ProposalView {
-        /// The key.
-        key: String,
-        /// What people call it.
-        title: String,
-        /// What is in force; empty where nothing is.
-        in_force: String,
-        /// What is proposed; empty where it is to go.
-        proposed: String,
-        /// Who proposed it.
-        by: String,
-    }
-    /// A step that may come next.
-    NextStep from case::NextView {
-        /// The step.
-        step: String,
-        /// What people call it.
-        title: String,
-        /// Whether this person may record it now.
-        possible: bool,
-        /// Why not, in Chinese; empty where possible.
-        why_not: String,
-        /// Why not, in English.
-        why_not_en: String,
-        /// What it needs: `text-message`, `photo`, `file`, `signature`, or a value's name.
-        needs: Vec<String>,
-    }
-    /// An appointment.
-    Visit from case::AppointmentView {
-        /// Its id.
-        id: String,
-        /// The day.
-        on: String,
-        /// Who goes.
-        people: Vec<String>,
-        /// What for.
-        purpose: String,
-        /// `scheduled`, `dispatched`, `travelling`, `on_site`, `completed`, `cannot_complete`, `cancelled`.
-        status: String,
-    }
-    /// Two facts that cannot both lead.
-    ClashLine from case::ClashView {
-        /// The fact that leads until it is settled.
-        left: String,
-        /// The other.
-        right: String,
-        /// `cancelled_but_done`, `content_differs` or `done_twice`.
-        kind: String,
-        /// What happened, in Chinese.
-        words: String,
-        /// What happened, in English.
-        words_en: String,
-        /// How it was settled; empty where it is not.
-        settled: String,
-    }
-}
-
-/// A step that was recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
-pub struct StepLine {
-    /// The fact's id.
-    pub fact: String,
-    /// The step.
-    pub step: String,
-    /// What people call it.
-    pub title: String,
-    /// `done`, `partial`, `refused` or `failed`.
-    pub outcome: String,
-    /// Who recorded it.
-    pub by: String,
-    /// When.
-    pub at_ms: i64,
-    /// Whether the relay's time stands behind it, or the device's clock alone.
-    pub trusted_time: bool,
-    /// The customer signed.
-    pub signed: bool,
-    /// How many pieces of evidence it has.
-    pub evidence: u32,
-    /// Values.
-    pub values: HashMap<String, String>,
-}
-impl From<case::StepView> for StepLine {
-    fn from(s: case::StepView) -> Self {
-        Self {
-            fact: s.fact,
-            step: s.step,
-            title: s.title,
-            outcome: s.outcome.to_owned(),
-            by: s.by,
-            at_ms: s.at_ms,
-            trusted_time: s.trusted_time,
-            signed: s.signed,
-            evidence: s.evidence,
-            values: s.values.into_iter().collect(),
-        }
-    }
-}
-
-/// An exception and how it was resolved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
-pub struct ExceptionLine {
-    /// The fact's id, for resolving it.
-    pub fact: String,
-    /// What.
-    pub what: String,
-    /// How it was resolved; empty where it is not.
-    pub resolved: String,
-}
-
-/// A contact with the customer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
-pub struct ContactLine {
-    /// Phone, message, e-mail, visit.
-    pub channel: String,
-    /// What was said.
-    pub words: String,
-}
-
-/// An item of an order with its fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
-pub struct ItemLine {
-    /// The item's id.
-    pub item: String,
-    /// Its fields.
-    pub fields: Vec<FieldLine>,
-}
-impl From<Vec<case::FieldView>> for ItemLine {
-    fn from(fields: Vec<case::FieldView>) -> Self {
-        let key = fields.first().and_then(|f| f.key.split_once('.')).map(|(item, _)| item.to_owned());
-        Self { item: key.unwrap_or_default(), fields: fields.into_iter().map(Into::into).collect() }
-    }
-}
-
-/// An order or ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, uniffi::Record)]
-pub struct Case {
-    /// The document's id.
-    pub doc: String,
-    /// Its number.
-    pub number: String,
-    /// The flow.
-    pub flow: String,
-    /// What people call the flow.
-    pub title: String,
-    /// The store's name.
-    pub store: String,
-    /// Whether anything is in force yet.
-    pub sealed: bool,
-    /// Called off.
-    pub cancelled: bool,
-    /// Complete.
-    pub closed: bool,
-    /// Paid in full or guaranteed.
-    pub cleared: bool,
-    /// Of a record about a person: in force, that is published and not set aside by an appeal.
-    pub record_in_force: bool,
-    /// When it was opened.
-    pub opened_ms: Option<i64>,
-    /// Fields in force.
-    pub fields: Vec<FieldLine>,
-    /// Items in force.
-    pub items: Vec<ItemLine>,
-    /// Remarks.
-    pub notes: Vec<String>,
-    /// Edits not in force.
-    pub proposed: Vec<Proposal>,
-    /// Steps recorded.
-    pub steps: Vec<StepLine>,
-    /// Steps that may come next for this person.
-    pub next: Vec<NextStep>,
-    /// Appointments.
-    pub visits: Vec<Visit>,
-    /// Clashes.
-    pub clashes: Vec<ClashLine>,
-    /// Exceptions.
-    pub exceptions: Vec<ExceptionLine>,
-    /// Contacts with the customer.
-    pub contacts: Vec<ContactLine>,
-    /// Facts that only a newer app understands.
-    pub unknown: u32,
-    /// What a ticket's clock stands still for; empty while it runs.
-    pub paused: String,
-    /// The document's heads, hex: what a signature made now would name.
-    pub heads: Vec<String>,
-}
-
-impl Case {
-    /// From the core's view; `exceptions` are the exceptions' fact ids in the view's order.
-    pub(crate) fn of(view: case::CaseView, exceptions: Vec<String>) -> Self {
-        fn all<A, B: From<A>>(from: Vec<A>) -> Vec<B> {
-            from.into_iter().map(Into::into).collect()
-        }
-        let exception = |((what, resolved), fact)| ExceptionLine { fact, what, resolved };
-        let contact = |(channel, words)| ContactLine { channel, words };
-        Self {
-            doc: view.doc,
-            number: view.number,
-            flow: view.flow,
-            title: view.title,
-            store: view.store,
-            sealed: view.sealed,
-            cancelled: view.cancelled,
-            closed: view.closed,
-            cleared: view.cleared,
-            record_in_force: view.record_in_force,
-            opened_ms: view.opened_ms,
-            fields: all(view.fields),
-            items: all(view.items),
-            notes: view.notes,
-            proposed: all(view.proposed),
-            steps: all(view.steps),
-            next: all(view.next),
-            visits: all(view.appointments),
-            clashes: all(view.clashes),
-            exceptions: view.exceptions.into_iter().zip(exceptions).map(exception).collect(),
-            contacts: view.contacts.into_iter().map(contact).collect(),
-            unknown: view.unknown,
-            paused: view.paused,
-            heads: view.heads,
         }
     }
 }

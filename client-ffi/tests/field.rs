@@ -112,6 +112,48 @@ async fn work_done_offline_reaches_the_others_with_signature_and_photo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_recorded_can_be_read_by_whoever_may_see_it() {
+    let office = Office::found();
+    let relay = office.serve().await;
+    let (boss, sales, crew) = placed(&relay, &office).await;
+    in_step(&sales).await;
+    let recording = vec![EvidenceWish::words("客户来电录音摘要")];
+    sales.contact("A1".into(), "phone".into(), "改到下午送".into(), recording).unwrap();
+    sales.escalate("A1".into(), "management".into(), "客户很急".into()).unwrap();
+    crew.part("A1".into(), "HINGE-35".into(), 2, false, None).unwrap();
+    crew.report("A1".into(), "电梯停用".into(), vec![]).unwrap();
+    boss.pay("A1".into(), "100".into(), "cash".into(), vec![]).unwrap();
+    for phone in [&boss, &sales, &crew, &boss, &crew] {
+        in_step(phone).await;
+    }
+    let seen = boss.case("A1".into()).unwrap();
+    let contact = &seen.contacts[0];
+    assert_eq!((contact.words.as_str(), contact.evidence[0].kind.as_str()), ("改到下午送", "text-message"));
+    assert_eq!(contact.evidence[0].text, "客户来电录音摘要");
+    assert!(contact.by.contains("S01") && contact.at_ms > 0);
+    assert_eq!((seen.escalations[0].to.as_str(), seen.escalations[0].reason.as_str()), ("领导", "客户很急"));
+    assert_eq!(
+        (seen.parts[0].sku.as_str(), seen.parts[0].quantity, seen.parts[0].used),
+        ("HINGE-35", 2, false)
+    );
+    assert_eq!((seen.exceptions[0].what.as_str(), seen.exceptions[0].resolved.as_str()), ("电梯停用", ""));
+    let amounts = |case: &Case| case.payments.iter().map(|p| p.amount.clone()).collect::<Vec<_>>();
+    assert_eq!(amounts(&seen), ["2808.00 CNY", "100.00 CNY"]);
+    let step = seen.steps.iter().find(|step| step.step == "placed").unwrap();
+    assert_eq!(step.evidence[0].text, "已向工厂下单");
+    let of_crew = crew.case("A1".into()).unwrap();
+    assert!(of_crew.payments.is_empty() && of_crew.contacts.len() == 1);
+
+    let drafts = boss.drafts("A1".into()).unwrap();
+    let exception = drafts.iter().find(|draft| draft.kind == "exception").unwrap();
+    assert!(exception.words.contains("电梯停用") && !exception.clause.is_empty());
+    let found = boss.findings("A1".into()).unwrap();
+    assert!(found.iter().all(|finding| !finding.clause.is_empty() && !finding.title.is_empty()));
+    let policy: serde_json::Value = serde_json::from_str(&crew.policy().unwrap()).unwrap();
+    assert_eq!(policy["flows"]["order"]["title"]["en"], "order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edit_after_the_seal_is_proposed_on_every_device_until_it_is_approved() {
     let office = Office::found();
     let relay = office.serve().await;

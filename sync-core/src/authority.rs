@@ -356,7 +356,8 @@ impl<'a> Act<'a> {
             Payload::Escalated(p) if !self.policy()?.roles.contains_key(&p.to) => {
                 Err(no(RefusalCode::NotFound).with("what", &p.to))
             }
-            Payload::Exception(_) | Payload::Escalated(_) | Payload::Part(_) => Ok(()),
+            Payload::Escalated(p) => given(&p.reason, "reason", ("上报", "pass it upward")),
+            Payload::Exception(_) | Payload::Part(_) => Ok(()),
             _ => Err(no(RefusalCode::NewerApp)),
         }
     }

@@ -1,14 +1,15 @@
 //! Findings of a document: its folded state as a case, judged by the policy in force when it was opened.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use crate::directory::Rules;
 use crate::document::Document;
 use crate::document::history::Entry;
-use crate::domain::fields::{Map, Value};
+use crate::domain::fields::{Map, Value, split_item_key};
 use crate::fact::kinds::{Outcome, Payload};
 use crate::fold::State;
-use crate::ids::Name;
+use crate::ids::{ItemId, Name};
 use crate::policy::judge::{Case, Event, Finding, judge};
 use crate::policy::model::Policy;
 use crate::time::UnixMs;
@@ -42,8 +43,27 @@ pub fn case_of(doc: &Document, state: &State, rules: &Rules<'_>) -> Option<Case>
             .iter()
             .map(|(p, end)| (p.said.at.best().0, end.map(|e| e.at.best().0)))
             .collect(),
-        events: state.log.iter().filter(|e| leads(e)).filter_map(|e| event(e, all_items)).collect(),
+        events: events(state.log.iter().filter(|e| leads(e)), &items, all_items),
     })
+}
+
+/// What the facts of a log are to the rules. A step that is done part by part is whole with its last part.
+fn events<'a>(
+    log: impl Iterator<Item = &'a Entry>,
+    items: &BTreeMap<String, Value>,
+    all_items: u32,
+) -> Vec<Event> {
+    let all: BTreeSet<ItemId> = items.keys().filter_map(|key| Some(split_item_key(key)?.0)).collect();
+    let mut done: BTreeMap<&Name, BTreeSet<ItemId>> = BTreeMap::new();
+    let mut whole = |entry: &'a Entry| match &entry.fact.payload {
+        Payload::Step(p) if p.outcome == Outcome::Partial => {
+            let done = done.entry(&p.step).or_default();
+            done.extend(&p.items);
+            !all.is_empty() && all.is_subset(done)
+        }
+        _ => true,
+    };
+    log.filter_map(|entry| Some(Event { whole: whole(entry), ..event(entry, all_items)? })).collect()
 }
 
 /// What a fact is to the rules; nothing where they do not speak of its kind.
@@ -66,7 +86,7 @@ fn event(entry: &Entry, all_items: u32) -> Option<Event> {
         Payload::Resolved(p) => Some(p.exception),
         _ => None,
     };
-    Some(Event { fact: fact.id, step, at: fact.stamp, by: fact.author, items, resolves })
+    Some(Event { fact: fact.id, step, at: fact.stamp, by: fact.author, items, resolves, whole: true })
 }
 
 /// What is judged about a document, with the policy that judges it: the one in force when it was opened.

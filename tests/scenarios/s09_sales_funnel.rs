@@ -3,6 +3,7 @@
 use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
 use sync_core::ids::DocId;
+use sync_core::notice::NoticeKind;
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::policy::model::MeasureForm;
 use sync_core::refusal::RefusalCode;
@@ -79,7 +80,11 @@ fn section_1_1_management_sets_the_target_and_sales_plan_for_it() {
     company.step("L01", target, set());
     company.online();
     company.step("D01", target, did("planned").value("plan", "每季三十万"));
-    company.step("D01", target, did("told"));
+    company.online();
+    assert!(!company.holds("S01", target));
+    company.step("D01", target, did("published"));
+    company.online();
+    assert!(company.holds("S01", target) && company.holds("S02", target), "全体销售人员均知悉");
     assert_eq!(company.refused_step("D01", target, did("attained")), RefusalCode::ValueMissing);
     company.step("D01", target, did("attained").value("attained", "1250000"));
     company.all_agree();
@@ -106,6 +111,16 @@ fn section_1_6_sales_are_reported_every_week_with_amount_feedback_and_market() {
     company.step("S01", report, whole);
     company.all_agree();
     assert!(company.holds("D01", report) && !company.holds("S02", report));
+    // The first week came late. The second is owed by itself, told before it is, and found when it is not there.
+    company.at("2026-12-08 09:00");
+    let weeks = |company: &Company| {
+        company.found(report, "weekly-report-due").iter().map(|f| f.0).collect::<Vec<_>>()
+    };
+    assert_eq!(weeks(&company), [Breach, Due]);
+    company.sync(&["S01"]);
+    assert_eq!(company.told("S01", report), [NoticeKind::Reminder]);
+    company.at("2026-12-09 00:00");
+    assert_eq!(weeks(&company), [Breach, Breach]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use gendan_tests::scenario::{Company, Did, Opening, POINTS, did, name};
 use sync_core::command::Command;
+use sync_core::fact::kinds::Outcome;
 use sync_core::ids::{DocId, DocKind};
 use sync_core::money::{Currency, Money};
 use sync_core::policy::judge::Verdict::Breach;
@@ -32,7 +33,11 @@ fn planned() -> Did {
 
 /// An order that is placed, and waits for its plan.
 fn placed(company: &mut Company, number: &str) -> DocId {
-    let order = company.open_order("D01", number, Some("一部"), "2026-12-10", &[("机柜", None)]);
+    placed_of(company, number, &[("机柜", None)])
+}
+
+fn placed_of(company: &mut Company, number: &str, items: &[(&str, Option<&str>)]) -> DocId {
+    let order = company.open_order("D01", number, Some("一部"), "2026-12-10", items);
     company.step("D01", order, did("handed-in"));
     company.online();
     company.step("G01", order, did("reviewed").checked(&POINTS));
@@ -44,6 +49,10 @@ fn placed(company: &mut Company, number: &str) -> DocId {
 /// An order that is on its way to the customer.
 fn dispatched(company: &mut Company, number: &str) -> DocId {
     let order = placed(company, number);
+    sent(company, order)
+}
+
+fn sent(company: &mut Company, order: DocId) -> DocId {
     company.step("G01", order, planned());
     company.step("G01", order, did("progress-verified").value("progress", "完成"));
     company.step("G01", order, did("complete"));
@@ -222,6 +231,35 @@ fn article_5_1_delivery_on_time_is_told_by_the_day_and_graded_by_the_days_late()
         assert_eq!(found.amount.map(|a| a.to_string()).as_deref(), amount, "{at}");
         assert_eq!((found.penalty, found.days_late), (penalty.map(name), Some(late)), "{at}");
     }
+}
+
+#[test]
+fn article_5_1_an_order_is_delivered_with_its_last_part() {
+    let mut company = company();
+    let order = placed_of(&mut company, "A1", &[("机柜", None), ("椅子", None)]);
+    sent(&mut company, order);
+    let part = |company: &Company, place| {
+        did("delivered").ended(Outcome::Partial).items(&[company.item(order, place)]).signed("何女士")
+    };
+    company.at("2026-12-10 09:00");
+    company.online();
+    let first = part(&company, 0);
+    company.step("G01", order, first);
+    company.online();
+    company.at("2026-12-12 09:00");
+    let found = company.finding(order, "late-delivery");
+    assert_eq!(
+        (found.verdict, found.days_late),
+        (Breach, Some(2)),
+        "a part in time is not the order in time"
+    );
+    company.sync(&["G01"]);
+    let last = part(&company, 1);
+    company.step("G01", order, last);
+    company.online();
+    company.at("2026-12-20 09:00");
+    assert_eq!(company.finding(order, "late-delivery").days_late, Some(2), "the days end with the last part");
+    company.all_agree();
 }
 
 #[test]

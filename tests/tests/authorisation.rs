@@ -33,7 +33,7 @@ enum May {
 /// Method, path as documented, who may, and a body that is right in form.
 type Row = (&'static str, &'static str, May, &'static str);
 
-const TABLE: [Row; 36] = [
+const TABLE: [Row; 37] = [
     ("get", "/healthz", May::Anybody, ""),
     ("get", "/readyz", May::Anybody, ""),
     ("get", "/metrics", May::Anybody, ""),
@@ -58,6 +58,7 @@ const TABLE: [Row; 36] = [
     ("get", "/v1/reports/{name}", May::Office, ""),
     ("get", "/v1/blobs/{hash}", May::Office, ""),
     ("get", "/v1/policies", May::Office, ""),
+    ("get", "/v1/policies/{version}", May::Office, ""),
     ("get", "/v1/policies/proposals", May::Office, ""),
     ("post", "/v1/policies/proposals", May::Overseer, POLICY),
     ("post", "/v1/policies/try", May::Overseer, POLICY),
@@ -77,7 +78,7 @@ const POLICY: &str = include_str!("../policies/small.toml");
 /// A documented path with something in it that is not there.
 fn filled(path: &str) -> String {
     let path = path.replace("{doc}", "order:01010101-0101-0101-0101-010101010101");
-    path.replace("{hash}", &"00".repeat(32)).replace("{name}", "people")
+    path.replace("{hash}", &"00".repeat(32)).replace("{name}", "people").replace("{version}", "1")
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod served;
 
 use serde_json::{Value, json};
 use sync_core::policy::check::shipped;
+use sync_core::policy::model::Policy;
 
 use served::{Answer, Served, is_problem};
 
@@ -23,6 +24,20 @@ fn well(answer: Answer) -> Value {
 }
 fn proposals(served: &Served, token: &str) -> Vec<Value> {
     well(served.ask("GET", "/v1/policies/proposals", Some(token), "")).as_array().unwrap().clone()
+}
+
+#[test]
+fn everybody_reads_the_policy_that_judges_them_and_what_is_read_can_be_handed_in() {
+    let served = Served::with(1_000);
+    let boss = served.login("M01");
+    let crew = served.hire(&boss, "C01", "crew");
+    let read = served.ask("GET", "/v1/policies/1", Some(&crew), "");
+    assert_eq!(read.status, 200, "{read:?}");
+    let text = read.body.as_str().unwrap();
+    assert_eq!(Policy::parse(text).unwrap(), Policy::parse(shipped("furniture").unwrap()).unwrap());
+    is_problem(&served.ask("GET", "/v1/policies/2", Some(&crew), ""), 404, "not_found");
+    is_problem(&served.ask("GET", "/v1/policies/1", None, ""), 401, "unauthorized");
+    well(served.ask("POST", "/v1/policies", Some(&boss), text));
 }
 
 #[test]

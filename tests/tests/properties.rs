@@ -91,7 +91,7 @@ fn shown(company: &Company, doc: &Document) -> String {
     let rules = company.rules();
     let state = fold(doc, &rules);
     let look = Look { rules, person: company.person, now_ms: NOW_MS };
-    format!("{state:?}\n{:?}\n{:?}", case(doc, &state, look), Row::of(doc, &state, &rules))
+    format!("{state:?}\n{:?}\n{:?}", case(doc, &state, Some(&state), look), Row::of(doc, &state, &rules))
 }
 
 proptest! {

@@ -543,7 +543,7 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_cancel() != 59090:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_client_ffi_checksum_method_fieldclient_case() != 50997:
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_case() != 13803:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_check() != 29266:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -559,11 +559,15 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_decline() != 51866:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_drafts() != 27783:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_edit() != 38226:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_escalate() != 36725:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo() != 11876:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_findings() != 7396:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_held() != 44190:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -596,6 +600,8 @@ def _uniffi_check_api_checksums(lib):
     if lib.uniffi_client_ffi_checksum_method_fieldclient_people() != 4233:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_photos() != 10839:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_client_ffi_checksum_method_fieldclient_policy() != 50554:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_client_ffi_checksum_method_fieldclient_propose_found() != 55222:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -729,6 +735,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_customers.restype = cty
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_decline.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_decline.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_drafts.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_drafts.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_edit.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_edit.restype = ctypes.c_uint16
@@ -738,6 +747,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_escalate.restype = ctyp
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_findings.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_findings.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_held.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_held.restype = ctypes.c_uint16
@@ -786,6 +798,9 @@ _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_people.restype = ctypes
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_photos.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_photos.restype = ctypes.c_uint16
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_policy.argtypes = (
+)
+_UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_policy.restype = ctypes.c_uint16
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_propose_found.argtypes = (
 )
 _UniffiLib.uniffi_client_ffi_checksum_method_fieldclient_propose_found.restype = ctypes.c_uint16
@@ -982,6 +997,12 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_decline.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_decline.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_drafts.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_drafts.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_edit.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -1005,6 +1026,12 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_fetch_photo.argtypes = (
     _UniffiRustBuffer,
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_fetch_photo.restype = ctypes.c_uint64
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_findings.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_findings.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_held.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -1107,6 +1134,11 @@ _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_policy.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_client_ffi_fn_method_fieldclient_policy.restype = _UniffiRustBuffer
 _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_propose_found.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -2240,6 +2272,86 @@ class _UniffiFfiConverterSequenceTypeProposal(_UniffiConverterRustBuffer):
             _UniffiFfiConverterTypeProposal.read(buf) for i in range(count)
         ]
 
+@dataclass
+class EvidenceLine:
+    """
+    A photo, file or message that was attached.
+"""
+    def __init__(self, *, kind:str, text:str, blob:str, media:str, document:str):
+        self.kind = kind
+        self.text = text
+        self.blob = blob
+        self.media = media
+        self.document = document
+        
+        
+
+    
+    def __str__(self):
+        return "EvidenceLine(kind={}, text={}, blob={}, media={}, document={})".format(self.kind, self.text, self.blob, self.media, self.document)
+    def __eq__(self, other):
+        if self.kind != other.kind:
+            return False
+        if self.text != other.text:
+            return False
+        if self.blob != other.blob:
+            return False
+        if self.media != other.media:
+            return False
+        if self.document != other.document:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeEvidenceLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return EvidenceLine(
+            kind=_UniffiFfiConverterString.read(buf),
+            text=_UniffiFfiConverterString.read(buf),
+            blob=_UniffiFfiConverterString.read(buf),
+            media=_UniffiFfiConverterString.read(buf),
+            document=_UniffiFfiConverterString.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.kind)
+        _UniffiFfiConverterString.check_lower(value.text)
+        _UniffiFfiConverterString.check_lower(value.blob)
+        _UniffiFfiConverterString.check_lower(value.media)
+        _UniffiFfiConverterString.check_lower(value.document)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.kind, buf)
+        _UniffiFfiConverterString.write(value.text, buf)
+        _UniffiFfiConverterString.write(value.blob, buf)
+        _UniffiFfiConverterString.write(value.media, buf)
+        _UniffiFfiConverterString.write(value.document, buf)
+
+class _UniffiFfiConverterSequenceTypeEvidenceLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeEvidenceLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeEvidenceLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeEvidenceLine.read(buf) for i in range(count)
+        ]
+
 class _UniffiFfiConverterMapStringString(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, items):
@@ -2276,7 +2388,7 @@ class StepLine:
     """
     A step that was recorded.
 """
-    def __init__(self, *, fact:str, step:str, title:str, outcome:str, by:str, at_ms:int, trusted_time:bool, signed:bool, evidence:int, values:dict[str, str]):
+    def __init__(self, *, fact:str, step:str, title:str, outcome:str, by:str, at_ms:int, trusted_time:bool, signed:bool, signer:str, items:typing.List[str], note:str, evidence:typing.List[EvidenceLine], values:dict[str, str]):
         self.fact = fact
         self.step = step
         self.title = title
@@ -2285,6 +2397,9 @@ class StepLine:
         self.at_ms = at_ms
         self.trusted_time = trusted_time
         self.signed = signed
+        self.signer = signer
+        self.items = items
+        self.note = note
         self.evidence = evidence
         self.values = values
         
@@ -2292,7 +2407,7 @@ class StepLine:
 
     
     def __str__(self):
-        return "StepLine(fact={}, step={}, title={}, outcome={}, by={}, at_ms={}, trusted_time={}, signed={}, evidence={}, values={})".format(self.fact, self.step, self.title, self.outcome, self.by, self.at_ms, self.trusted_time, self.signed, self.evidence, self.values)
+        return "StepLine(fact={}, step={}, title={}, outcome={}, by={}, at_ms={}, trusted_time={}, signed={}, signer={}, items={}, note={}, evidence={}, values={})".format(self.fact, self.step, self.title, self.outcome, self.by, self.at_ms, self.trusted_time, self.signed, self.signer, self.items, self.note, self.evidence, self.values)
     def __eq__(self, other):
         if self.fact != other.fact:
             return False
@@ -2309,6 +2424,12 @@ class StepLine:
         if self.trusted_time != other.trusted_time:
             return False
         if self.signed != other.signed:
+            return False
+        if self.signer != other.signer:
+            return False
+        if self.items != other.items:
+            return False
+        if self.note != other.note:
             return False
         if self.evidence != other.evidence:
             return False
@@ -2328,7 +2449,10 @@ class _UniffiFfiConverterTypeStepLine(_UniffiConverterRustBuffer):
             at_ms=_UniffiFfiConverterInt64.read(buf),
             trusted_time=_UniffiFfiConverterBoolean.read(buf),
             signed=_UniffiFfiConverterBoolean.read(buf),
-            evidence=_UniffiFfiConverterUInt32.read(buf),
+            signer=_UniffiFfiConverterString.read(buf),
+            items=_UniffiFfiConverterSequenceString.read(buf),
+            note=_UniffiFfiConverterString.read(buf),
+            evidence=_UniffiFfiConverterSequenceTypeEvidenceLine.read(buf),
             values=_UniffiFfiConverterMapStringString.read(buf),
         )
 
@@ -2342,7 +2466,10 @@ class _UniffiFfiConverterTypeStepLine(_UniffiConverterRustBuffer):
         _UniffiFfiConverterInt64.check_lower(value.at_ms)
         _UniffiFfiConverterBoolean.check_lower(value.trusted_time)
         _UniffiFfiConverterBoolean.check_lower(value.signed)
-        _UniffiFfiConverterUInt32.check_lower(value.evidence)
+        _UniffiFfiConverterString.check_lower(value.signer)
+        _UniffiFfiConverterSequenceString.check_lower(value.items)
+        _UniffiFfiConverterString.check_lower(value.note)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.check_lower(value.evidence)
         _UniffiFfiConverterMapStringString.check_lower(value.values)
 
     @staticmethod
@@ -2355,7 +2482,10 @@ class _UniffiFfiConverterTypeStepLine(_UniffiConverterRustBuffer):
         _UniffiFfiConverterInt64.write(value.at_ms, buf)
         _UniffiFfiConverterBoolean.write(value.trusted_time, buf)
         _UniffiFfiConverterBoolean.write(value.signed, buf)
-        _UniffiFfiConverterUInt32.write(value.evidence, buf)
+        _UniffiFfiConverterString.write(value.signer, buf)
+        _UniffiFfiConverterSequenceString.write(value.items, buf)
+        _UniffiFfiConverterString.write(value.note, buf)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.write(value.evidence, buf)
         _UniffiFfiConverterMapStringString.write(value.values, buf)
 
 class _UniffiFfiConverterSequenceTypeStepLine(_UniffiConverterRustBuffer):
@@ -2636,24 +2766,33 @@ class _UniffiFfiConverterSequenceTypeClashLine(_UniffiConverterRustBuffer):
 @dataclass
 class ExceptionLine:
     """
-    An exception and how it was resolved.
+    Something that endangers quality or date.
 """
-    def __init__(self, *, fact:str, what:str, resolved:str):
+    def __init__(self, *, fact:str, what:str, resolved:str, by:str, at_ms:int, evidence:typing.List[EvidenceLine]):
         self.fact = fact
         self.what = what
         self.resolved = resolved
+        self.by = by
+        self.at_ms = at_ms
+        self.evidence = evidence
         
         
 
     
     def __str__(self):
-        return "ExceptionLine(fact={}, what={}, resolved={})".format(self.fact, self.what, self.resolved)
+        return "ExceptionLine(fact={}, what={}, resolved={}, by={}, at_ms={}, evidence={})".format(self.fact, self.what, self.resolved, self.by, self.at_ms, self.evidence)
     def __eq__(self, other):
         if self.fact != other.fact:
             return False
         if self.what != other.what:
             return False
         if self.resolved != other.resolved:
+            return False
+        if self.by != other.by:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        if self.evidence != other.evidence:
             return False
         return True
 
@@ -2664,6 +2803,9 @@ class _UniffiFfiConverterTypeExceptionLine(_UniffiConverterRustBuffer):
             fact=_UniffiFfiConverterString.read(buf),
             what=_UniffiFfiConverterString.read(buf),
             resolved=_UniffiFfiConverterString.read(buf),
+            by=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+            evidence=_UniffiFfiConverterSequenceTypeEvidenceLine.read(buf),
         )
 
     @staticmethod
@@ -2671,12 +2813,18 @@ class _UniffiFfiConverterTypeExceptionLine(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.check_lower(value.fact)
         _UniffiFfiConverterString.check_lower(value.what)
         _UniffiFfiConverterString.check_lower(value.resolved)
+        _UniffiFfiConverterString.check_lower(value.by)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.check_lower(value.evidence)
 
     @staticmethod
     def write(value, buf):
         _UniffiFfiConverterString.write(value.fact, buf)
         _UniffiFfiConverterString.write(value.what, buf)
         _UniffiFfiConverterString.write(value.resolved, buf)
+        _UniffiFfiConverterString.write(value.by, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.write(value.evidence, buf)
 
 class _UniffiFfiConverterSequenceTypeExceptionLine(_UniffiConverterRustBuffer):
     @classmethod
@@ -2706,19 +2854,28 @@ class ContactLine:
     """
     A contact with the customer.
 """
-    def __init__(self, *, channel:str, words:str):
+    def __init__(self, *, channel:str, words:str, by:str, at_ms:int, evidence:typing.List[EvidenceLine]):
         self.channel = channel
         self.words = words
+        self.by = by
+        self.at_ms = at_ms
+        self.evidence = evidence
         
         
 
     
     def __str__(self):
-        return "ContactLine(channel={}, words={})".format(self.channel, self.words)
+        return "ContactLine(channel={}, words={}, by={}, at_ms={}, evidence={})".format(self.channel, self.words, self.by, self.at_ms, self.evidence)
     def __eq__(self, other):
         if self.channel != other.channel:
             return False
         if self.words != other.words:
+            return False
+        if self.by != other.by:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        if self.evidence != other.evidence:
             return False
         return True
 
@@ -2728,17 +2885,26 @@ class _UniffiFfiConverterTypeContactLine(_UniffiConverterRustBuffer):
         return ContactLine(
             channel=_UniffiFfiConverterString.read(buf),
             words=_UniffiFfiConverterString.read(buf),
+            by=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+            evidence=_UniffiFfiConverterSequenceTypeEvidenceLine.read(buf),
         )
 
     @staticmethod
     def check_lower(value):
         _UniffiFfiConverterString.check_lower(value.channel)
         _UniffiFfiConverterString.check_lower(value.words)
+        _UniffiFfiConverterString.check_lower(value.by)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.check_lower(value.evidence)
 
     @staticmethod
     def write(value, buf):
         _UniffiFfiConverterString.write(value.channel, buf)
         _UniffiFfiConverterString.write(value.words, buf)
+        _UniffiFfiConverterString.write(value.by, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.write(value.evidence, buf)
 
 class _UniffiFfiConverterSequenceTypeContactLine(_UniffiConverterRustBuffer):
     @classmethod
@@ -2764,11 +2930,245 @@ class _UniffiFfiConverterSequenceTypeContactLine(_UniffiConverterRustBuffer):
         ]
 
 @dataclass
+class EscalationLine:
+    """
+    Something that was passed upward.
+"""
+    def __init__(self, *, to:str, reason:str, by:str, at_ms:int):
+        self.to = to
+        self.reason = reason
+        self.by = by
+        self.at_ms = at_ms
+        
+        
+
+    
+    def __str__(self):
+        return "EscalationLine(to={}, reason={}, by={}, at_ms={})".format(self.to, self.reason, self.by, self.at_ms)
+    def __eq__(self, other):
+        if self.to != other.to:
+            return False
+        if self.reason != other.reason:
+            return False
+        if self.by != other.by:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeEscalationLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return EscalationLine(
+            to=_UniffiFfiConverterString.read(buf),
+            reason=_UniffiFfiConverterString.read(buf),
+            by=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.to)
+        _UniffiFfiConverterString.check_lower(value.reason)
+        _UniffiFfiConverterString.check_lower(value.by)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.to, buf)
+        _UniffiFfiConverterString.write(value.reason, buf)
+        _UniffiFfiConverterString.write(value.by, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+
+class _UniffiFfiConverterSequenceTypeEscalationLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeEscalationLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeEscalationLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeEscalationLine.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class NeededPart:
+    """
+    A part that the job needs, or that it used.
+"""
+    def __init__(self, *, sku:str, quantity:int, used:bool, by:str, at_ms:int):
+        self.sku = sku
+        self.quantity = quantity
+        self.used = used
+        self.by = by
+        self.at_ms = at_ms
+        
+        
+
+    
+    def __str__(self):
+        return "NeededPart(sku={}, quantity={}, used={}, by={}, at_ms={})".format(self.sku, self.quantity, self.used, self.by, self.at_ms)
+    def __eq__(self, other):
+        if self.sku != other.sku:
+            return False
+        if self.quantity != other.quantity:
+            return False
+        if self.used != other.used:
+            return False
+        if self.by != other.by:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeNeededPart(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return NeededPart(
+            sku=_UniffiFfiConverterString.read(buf),
+            quantity=_UniffiFfiConverterUInt32.read(buf),
+            used=_UniffiFfiConverterBoolean.read(buf),
+            by=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.sku)
+        _UniffiFfiConverterUInt32.check_lower(value.quantity)
+        _UniffiFfiConverterBoolean.check_lower(value.used)
+        _UniffiFfiConverterString.check_lower(value.by)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.sku, buf)
+        _UniffiFfiConverterUInt32.write(value.quantity, buf)
+        _UniffiFfiConverterBoolean.write(value.used, buf)
+        _UniffiFfiConverterString.write(value.by, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+
+class _UniffiFfiConverterSequenceTypeNeededPart(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeNeededPart.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeNeededPart.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeNeededPart.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class PaymentLine:
+    """
+    A payment; seen by who sees amounts.
+"""
+    def __init__(self, *, amount:str, method:str, by:str, at_ms:int, evidence:typing.List[EvidenceLine]):
+        self.amount = amount
+        self.method = method
+        self.by = by
+        self.at_ms = at_ms
+        self.evidence = evidence
+        
+        
+
+    
+    def __str__(self):
+        return "PaymentLine(amount={}, method={}, by={}, at_ms={}, evidence={})".format(self.amount, self.method, self.by, self.at_ms, self.evidence)
+    def __eq__(self, other):
+        if self.amount != other.amount:
+            return False
+        if self.method != other.method:
+            return False
+        if self.by != other.by:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        if self.evidence != other.evidence:
+            return False
+        return True
+
+class _UniffiFfiConverterTypePaymentLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return PaymentLine(
+            amount=_UniffiFfiConverterString.read(buf),
+            method=_UniffiFfiConverterString.read(buf),
+            by=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+            evidence=_UniffiFfiConverterSequenceTypeEvidenceLine.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.amount)
+        _UniffiFfiConverterString.check_lower(value.method)
+        _UniffiFfiConverterString.check_lower(value.by)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.check_lower(value.evidence)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.amount, buf)
+        _UniffiFfiConverterString.write(value.method, buf)
+        _UniffiFfiConverterString.write(value.by, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+        _UniffiFfiConverterSequenceTypeEvidenceLine.write(value.evidence, buf)
+
+class _UniffiFfiConverterSequenceTypePaymentLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypePaymentLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypePaymentLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypePaymentLine.read(buf) for i in range(count)
+        ]
+
+@dataclass
 class Case:
     """
     An order or ticket.
 """
-    def __init__(self, *, doc:str, number:str, flow:str, title:str, store:str, sealed:bool, cancelled:bool, closed:bool, cleared:bool, record_in_force:bool, opened_ms:typing.Optional[int], fields:typing.List[FieldLine], items:typing.List[ItemLine], notes:typing.List[str], proposed:typing.List[Proposal], steps:typing.List[StepLine], next:typing.List[NextStep], visits:typing.List[Visit], clashes:typing.List[ClashLine], exceptions:typing.List[ExceptionLine], contacts:typing.List[ContactLine], unknown:int, paused:str, heads:typing.List[str]):
+    def __init__(self, *, doc:str, number:str, flow:str, title:str, store:str, sealed:bool, cancelled:bool, closed:bool, cleared:bool, record_in_force:bool, opened_ms:typing.Optional[int], urgency:str, channel:str, rests_on:str, about:str, fields:typing.List[FieldLine], items:typing.List[ItemLine], notes:typing.List[str], proposed:typing.List[Proposal], steps:typing.List[StepLine], next:typing.List[NextStep], visits:typing.List[Visit], clashes:typing.List[ClashLine], exceptions:typing.List[ExceptionLine], contacts:typing.List[ContactLine], escalations:typing.List[EscalationLine], parts:typing.List[NeededPart], payments:typing.List[PaymentLine], unknown:int, paused:str, heads:typing.List[str]):
         self.doc = doc
         self.number = number
         self.flow = flow
@@ -2780,6 +3180,10 @@ class Case:
         self.cleared = cleared
         self.record_in_force = record_in_force
         self.opened_ms = opened_ms
+        self.urgency = urgency
+        self.channel = channel
+        self.rests_on = rests_on
+        self.about = about
         self.fields = fields
         self.items = items
         self.notes = notes
@@ -2790,6 +3194,9 @@ class Case:
         self.clashes = clashes
         self.exceptions = exceptions
         self.contacts = contacts
+        self.escalations = escalations
+        self.parts = parts
+        self.payments = payments
         self.unknown = unknown
         self.paused = paused
         self.heads = heads
@@ -2798,7 +3205,7 @@ class Case:
 
     
     def __str__(self):
-        return "Case(doc={}, number={}, flow={}, title={}, store={}, sealed={}, cancelled={}, closed={}, cleared={}, record_in_force={}, opened_ms={}, fields={}, items={}, notes={}, proposed={}, steps={}, next={}, visits={}, clashes={}, exceptions={}, contacts={}, unknown={}, paused={}, heads={})".format(self.doc, self.number, self.flow, self.title, self.store, self.sealed, self.cancelled, self.closed, self.cleared, self.record_in_force, self.opened_ms, self.fields, self.items, self.notes, self.proposed, self.steps, self.next, self.visits, self.clashes, self.exceptions, self.contacts, self.unknown, self.paused, self.heads)
+        return "Case(doc={}, number={}, flow={}, title={}, store={}, sealed={}, cancelled={}, closed={}, cleared={}, record_in_force={}, opened_ms={}, urgency={}, channel={}, rests_on={}, about={}, fields={}, items={}, notes={}, proposed={}, steps={}, next={}, visits={}, clashes={}, exceptions={}, contacts={}, escalations={}, parts={}, payments={}, unknown={}, paused={}, heads={})".format(self.doc, self.number, self.flow, self.title, self.store, self.sealed, self.cancelled, self.closed, self.cleared, self.record_in_force, self.opened_ms, self.urgency, self.channel, self.rests_on, self.about, self.fields, self.items, self.notes, self.proposed, self.steps, self.next, self.visits, self.clashes, self.exceptions, self.contacts, self.escalations, self.parts, self.payments, self.unknown, self.paused, self.heads)
     def __eq__(self, other):
         if self.doc != other.doc:
             return False
@@ -2822,6 +3229,14 @@ class Case:
             return False
         if self.opened_ms != other.opened_ms:
             return False
+        if self.urgency != other.urgency:
+            return False
+        if self.channel != other.channel:
+            return False
+        if self.rests_on != other.rests_on:
+            return False
+        if self.about != other.about:
+            return False
         if self.fields != other.fields:
             return False
         if self.items != other.items:
@@ -2841,6 +3256,12 @@ class Case:
         if self.exceptions != other.exceptions:
             return False
         if self.contacts != other.contacts:
+            return False
+        if self.escalations != other.escalations:
+            return False
+        if self.parts != other.parts:
+            return False
+        if self.payments != other.payments:
             return False
         if self.unknown != other.unknown:
             return False
@@ -2865,6 +3286,10 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
             cleared=_UniffiFfiConverterBoolean.read(buf),
             record_in_force=_UniffiFfiConverterBoolean.read(buf),
             opened_ms=_UniffiFfiConverterOptionalInt64.read(buf),
+            urgency=_UniffiFfiConverterString.read(buf),
+            channel=_UniffiFfiConverterString.read(buf),
+            rests_on=_UniffiFfiConverterString.read(buf),
+            about=_UniffiFfiConverterString.read(buf),
             fields=_UniffiFfiConverterSequenceTypeFieldLine.read(buf),
             items=_UniffiFfiConverterSequenceTypeItemLine.read(buf),
             notes=_UniffiFfiConverterSequenceString.read(buf),
@@ -2875,6 +3300,9 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
             clashes=_UniffiFfiConverterSequenceTypeClashLine.read(buf),
             exceptions=_UniffiFfiConverterSequenceTypeExceptionLine.read(buf),
             contacts=_UniffiFfiConverterSequenceTypeContactLine.read(buf),
+            escalations=_UniffiFfiConverterSequenceTypeEscalationLine.read(buf),
+            parts=_UniffiFfiConverterSequenceTypeNeededPart.read(buf),
+            payments=_UniffiFfiConverterSequenceTypePaymentLine.read(buf),
             unknown=_UniffiFfiConverterUInt32.read(buf),
             paused=_UniffiFfiConverterString.read(buf),
             heads=_UniffiFfiConverterSequenceString.read(buf),
@@ -2893,6 +3321,10 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.check_lower(value.cleared)
         _UniffiFfiConverterBoolean.check_lower(value.record_in_force)
         _UniffiFfiConverterOptionalInt64.check_lower(value.opened_ms)
+        _UniffiFfiConverterString.check_lower(value.urgency)
+        _UniffiFfiConverterString.check_lower(value.channel)
+        _UniffiFfiConverterString.check_lower(value.rests_on)
+        _UniffiFfiConverterString.check_lower(value.about)
         _UniffiFfiConverterSequenceTypeFieldLine.check_lower(value.fields)
         _UniffiFfiConverterSequenceTypeItemLine.check_lower(value.items)
         _UniffiFfiConverterSequenceString.check_lower(value.notes)
@@ -2903,6 +3335,9 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeClashLine.check_lower(value.clashes)
         _UniffiFfiConverterSequenceTypeExceptionLine.check_lower(value.exceptions)
         _UniffiFfiConverterSequenceTypeContactLine.check_lower(value.contacts)
+        _UniffiFfiConverterSequenceTypeEscalationLine.check_lower(value.escalations)
+        _UniffiFfiConverterSequenceTypeNeededPart.check_lower(value.parts)
+        _UniffiFfiConverterSequenceTypePaymentLine.check_lower(value.payments)
         _UniffiFfiConverterUInt32.check_lower(value.unknown)
         _UniffiFfiConverterString.check_lower(value.paused)
         _UniffiFfiConverterSequenceString.check_lower(value.heads)
@@ -2920,6 +3355,10 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.write(value.cleared, buf)
         _UniffiFfiConverterBoolean.write(value.record_in_force, buf)
         _UniffiFfiConverterOptionalInt64.write(value.opened_ms, buf)
+        _UniffiFfiConverterString.write(value.urgency, buf)
+        _UniffiFfiConverterString.write(value.channel, buf)
+        _UniffiFfiConverterString.write(value.rests_on, buf)
+        _UniffiFfiConverterString.write(value.about, buf)
         _UniffiFfiConverterSequenceTypeFieldLine.write(value.fields, buf)
         _UniffiFfiConverterSequenceTypeItemLine.write(value.items, buf)
         _UniffiFfiConverterSequenceString.write(value.notes, buf)
@@ -2930,6 +3369,9 @@ class _UniffiFfiConverterTypeCase(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeClashLine.write(value.clashes, buf)
         _UniffiFfiConverterSequenceTypeExceptionLine.write(value.exceptions, buf)
         _UniffiFfiConverterSequenceTypeContactLine.write(value.contacts, buf)
+        _UniffiFfiConverterSequenceTypeEscalationLine.write(value.escalations, buf)
+        _UniffiFfiConverterSequenceTypeNeededPart.write(value.parts, buf)
+        _UniffiFfiConverterSequenceTypePaymentLine.write(value.payments, buf)
         _UniffiFfiConverterUInt32.write(value.unknown, buf)
         _UniffiFfiConverterString.write(value.paused, buf)
         _UniffiFfiConverterSequenceString.write(value.heads, buf)
@@ -3091,6 +3533,69 @@ class _UniffiFfiConverterTypeDone(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.write(value.command, buf)
         _UniffiFfiConverterSequenceString.write(value.docs, buf)
 
+@dataclass
+class DraftLine:
+    """
+    Words for the customer, to be read over by whoever sends them.
+"""
+    def __init__(self, *, kind:str, words:str, words_en:str, clause:str, at_ms:int, told:bool):
+        self.kind = kind
+        self.words = words
+        self.words_en = words_en
+        self.clause = clause
+        self.at_ms = at_ms
+        self.told = told
+        
+        
+
+    
+    def __str__(self):
+        return "DraftLine(kind={}, words={}, words_en={}, clause={}, at_ms={}, told={})".format(self.kind, self.words, self.words_en, self.clause, self.at_ms, self.told)
+    def __eq__(self, other):
+        if self.kind != other.kind:
+            return False
+        if self.words != other.words:
+            return False
+        if self.words_en != other.words_en:
+            return False
+        if self.clause != other.clause:
+            return False
+        if self.at_ms != other.at_ms:
+            return False
+        if self.told != other.told:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeDraftLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return DraftLine(
+            kind=_UniffiFfiConverterString.read(buf),
+            words=_UniffiFfiConverterString.read(buf),
+            words_en=_UniffiFfiConverterString.read(buf),
+            clause=_UniffiFfiConverterString.read(buf),
+            at_ms=_UniffiFfiConverterInt64.read(buf),
+            told=_UniffiFfiConverterBoolean.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.kind)
+        _UniffiFfiConverterString.check_lower(value.words)
+        _UniffiFfiConverterString.check_lower(value.words_en)
+        _UniffiFfiConverterString.check_lower(value.clause)
+        _UniffiFfiConverterInt64.check_lower(value.at_ms)
+        _UniffiFfiConverterBoolean.check_lower(value.told)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.kind, buf)
+        _UniffiFfiConverterString.write(value.words, buf)
+        _UniffiFfiConverterString.write(value.words_en, buf)
+        _UniffiFfiConverterString.write(value.clause, buf)
+        _UniffiFfiConverterInt64.write(value.at_ms, buf)
+        _UniffiFfiConverterBoolean.write(value.told, buf)
+
 
 
 
@@ -3230,6 +3735,93 @@ class _UniffiFfiConverterTypeEvidenceWish(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalString.write(value.blob, buf)
         _UniffiFfiConverterOptionalString.write(value.media, buf)
         _UniffiFfiConverterOptionalString.write(value.document, buf)
+
+@dataclass
+class FindingLine:
+    """
+    What a rule finds of a case, for people to decide about.
+"""
+    def __init__(self, *, rule:str, title:str, title_en:str, clause:str, step:str, about:typing.List[str], verdict:str, amount:str, penalty:str, due_ms:typing.Optional[int]):
+        self.rule = rule
+        self.title = title
+        self.title_en = title_en
+        self.clause = clause
+        self.step = step
+        self.about = about
+        self.verdict = verdict
+        self.amount = amount
+        self.penalty = penalty
+        self.due_ms = due_ms
+        
+        
+
+    
+    def __str__(self):
+        return "FindingLine(rule={}, title={}, title_en={}, clause={}, step={}, about={}, verdict={}, amount={}, penalty={}, due_ms={})".format(self.rule, self.title, self.title_en, self.clause, self.step, self.about, self.verdict, self.amount, self.penalty, self.due_ms)
+    def __eq__(self, other):
+        if self.rule != other.rule:
+            return False
+        if self.title != other.title:
+            return False
+        if self.title_en != other.title_en:
+            return False
+        if self.clause != other.clause:
+            return False
+        if self.step != other.step:
+            return False
+        if self.about != other.about:
+            return False
+        if self.verdict != other.verdict:
+            return False
+        if self.amount != other.amount:
+            return False
+        if self.penalty != other.penalty:
+            return False
+        if self.due_ms != other.due_ms:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeFindingLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return FindingLine(
+            rule=_UniffiFfiConverterString.read(buf),
+            title=_UniffiFfiConverterString.read(buf),
+            title_en=_UniffiFfiConverterString.read(buf),
+            clause=_UniffiFfiConverterString.read(buf),
+            step=_UniffiFfiConverterString.read(buf),
+            about=_UniffiFfiConverterSequenceString.read(buf),
+            verdict=_UniffiFfiConverterString.read(buf),
+            amount=_UniffiFfiConverterString.read(buf),
+            penalty=_UniffiFfiConverterString.read(buf),
+            due_ms=_UniffiFfiConverterOptionalInt64.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.rule)
+        _UniffiFfiConverterString.check_lower(value.title)
+        _UniffiFfiConverterString.check_lower(value.title_en)
+        _UniffiFfiConverterString.check_lower(value.clause)
+        _UniffiFfiConverterString.check_lower(value.step)
+        _UniffiFfiConverterSequenceString.check_lower(value.about)
+        _UniffiFfiConverterString.check_lower(value.verdict)
+        _UniffiFfiConverterString.check_lower(value.amount)
+        _UniffiFfiConverterString.check_lower(value.penalty)
+        _UniffiFfiConverterOptionalInt64.check_lower(value.due_ms)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.rule, buf)
+        _UniffiFfiConverterString.write(value.title, buf)
+        _UniffiFfiConverterString.write(value.title_en, buf)
+        _UniffiFfiConverterString.write(value.clause, buf)
+        _UniffiFfiConverterString.write(value.step, buf)
+        _UniffiFfiConverterSequenceString.write(value.about, buf)
+        _UniffiFfiConverterString.write(value.verdict, buf)
+        _UniffiFfiConverterString.write(value.amount, buf)
+        _UniffiFfiConverterString.write(value.penalty, buf)
+        _UniffiFfiConverterOptionalInt64.write(value.due_ms, buf)
 
 @dataclass
 class HeldLine:
@@ -5221,6 +5813,29 @@ class _UniffiFfiConverterSequenceTypeLine(_UniffiConverterRustBuffer):
             _UniffiFfiConverterTypeLine.read(buf) for i in range(count)
         ]
 
+class _UniffiFfiConverterSequenceTypeDraftLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeDraftLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeDraftLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeDraftLine.read(buf) for i in range(count)
+        ]
+
 class _UniffiFfiConverterMapStringOptionalString(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, items):
@@ -5276,6 +5891,29 @@ class _UniffiFfiConverterOptionalTypeCancel(_UniffiConverterRustBuffer):
             return _UniffiFfiConverterTypeCancel.read(buf)
         else:
             raise InternalError("Unexpected flag byte for optional type")
+
+class _UniffiFfiConverterSequenceTypeFindingLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeFindingLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeFindingLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeFindingLine.read(buf) for i in range(count)
+        ]
 
 class _UniffiFfiConverterSequenceTypeHeldLine(_UniffiConverterRustBuffer):
     @classmethod
@@ -5637,6 +6275,11 @@ class FieldClientProtocol(typing.Protocol):
         Declines what is proposed; the sealed values are written back.
 """
         raise NotImplementedError
+    def drafts(self, doc: str) -> typing.List[DraftLine]:
+        """
+        What there is to tell the customer of an order or ticket; at most one draft of each kind.
+"""
+        raise NotImplementedError
     def edit(self, doc: str,changes: dict[str, typing.Optional[str]]) -> Done:
         """
         Proposes other values: key → text, or nothing to remove it.
@@ -5653,6 +6296,11 @@ class FieldClientProtocol(typing.Protocol):
         came before an error stays here, and the next call or sync goes on from there. While a watch runs
         it is asked to bring them, and this gives `sync_running`: the listener hears of the document when
         they are here.
+"""
+        raise NotImplementedError
+    def findings(self, doc: str) -> typing.List[FindingLine]:
+        """
+        What the rules find of a case as of now; nothing of it is in force before people decide.
 """
         raise NotImplementedError
     def held(self, ) -> typing.List[HeldLine]:
@@ -5733,6 +6381,12 @@ class FieldClientProtocol(typing.Protocol):
     def photos(self, doc: str) -> typing.List[PhotoLine]:
         """
         The photos and files that a document names.
+"""
+        raise NotImplementedError
+    def policy(self, ) -> str:
+        """
+        The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+        empty before the first.
 """
         raise NotImplementedError
     def propose_found(self, record: str,rule: str,kind: typing.Optional[str]) -> Done:
@@ -6270,6 +6924,24 @@ class FieldClient(FieldClientProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def drafts(self, doc: str) -> typing.List[DraftLine]:
+        """
+        What there is to tell the customer of an order or ticket; at most one draft of each kind.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeDraftLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_drafts,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def edit(self, doc: str,changes: dict[str, typing.Optional[str]]) -> Done:
         """
         Proposes other values: key → text, or nothing to remove it.
@@ -6347,6 +7019,24 @@ class FieldClient(FieldClientProtocol):
             _uniffi_lift_return,
             _uniffi_error_converter,
         )
+    def findings(self, doc: str) -> typing.List[FindingLine]:
+        """
+        What the rules find of a case as of now; nothing of it is in force before people decide.
+"""
+        
+        _UniffiFfiConverterString.check_lower(doc)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(doc),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeFindingLine.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_findings,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def held(self, ) -> typing.List[HeldLine]:
         """
         What the relay holds back, oldest first.
@@ -6650,6 +7340,22 @@ class FieldClient(FieldClientProtocol):
         _uniffi_ffi_result = _uniffi_rust_call_with_error(
             _uniffi_error_converter,
             _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_photos,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
+    def policy(self, ) -> str:
+        """
+        The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+        empty before the first.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterString.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeFieldError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_client_ffi_fn_method_fieldclient_policy,
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
@@ -7457,16 +8163,22 @@ __all__ = [
     "FieldLine",
     "ItemLine",
     "Proposal",
+    "EvidenceLine",
     "StepLine",
     "NextStep",
     "Visit",
     "ClashLine",
     "ExceptionLine",
     "ContactLine",
+    "EscalationLine",
+    "NeededPart",
+    "PaymentLine",
     "Case",
     "CaseWish",
     "Done",
+    "DraftLine",
     "EvidenceWish",
+    "FindingLine",
     "HeldLine",
     "HttpAnswer",
     "ItemWish",

@@ -855,6 +855,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
     func decline(doc: String, reason: String) throws  -> Done
     
     /**
+     * What there is to tell the customer of an order or ticket; at most one draft of each kind.
+     */
+    func drafts(doc: String) throws  -> [DraftLine]
+    
+    /**
      * Proposes other values: key → text, or nothing to remove it.
      */
     func edit(doc: String, changes: [String: String?]) throws  -> Done
@@ -871,6 +876,11 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * they are here.
      */
     func fetchPhoto(doc: String, hash: String, limitMs: UInt64?, cancel: Cancel?) async throws  -> Data
+    
+    /**
+     * What the rules find of a case as of now; nothing of it is in force before people decide.
+     */
+    func findings(doc: String) throws  -> [FindingLine]
     
     /**
      * What the relay holds back, oldest first.
@@ -951,6 +961,12 @@ public protocol FieldClientProtocol: AnyObject, Sendable {
      * The photos and files that a document names.
      */
     func photos(doc: String) throws  -> [PhotoLine]
+    
+    /**
+     * The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+     * empty before the first.
+     */
+    func policy() throws  -> String
     
     /**
      * Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
@@ -1366,6 +1382,19 @@ open func decline(doc: String, reason: String)throws  -> Done  {
 }
     
     /**
+     * What there is to tell the customer of an order or ticket; at most one draft of each kind.
+     */
+open func drafts(doc: String)throws  -> [DraftLine]  {
+    return try  FfiConverterSequenceTypeDraftLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_drafts(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(doc),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Proposes other values: key → text, or nothing to remove it.
      */
 open func edit(doc: String, changes: [String: String?])throws  -> Done  {
@@ -1414,6 +1443,19 @@ open func fetchPhoto(doc: String, hash: String, limitMs: UInt64?, cancel: Cancel
             liftFunc: FfiConverterData.lift,
             errorHandler: FfiConverterTypeFieldError_lift
         )
+}
+    
+    /**
+     * What the rules find of a case as of now; nothing of it is in force before people decide.
+     */
+open func findings(doc: String)throws  -> [FindingLine]  {
+    return try  FfiConverterSequenceTypeFindingLine.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_findings(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(doc),uniffiCallStatus
+    )
+})
 }
     
     /**
@@ -1626,6 +1668,19 @@ open func photos(doc: String)throws  -> [PhotoLine]  {
     uniffi_client_ffi_fn_method_fieldclient_photos(
             self.uniffiCloneHandle(),
         FfiConverterString.lower(doc),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+     * empty before the first.
+     */
+open func policy()throws  -> String  {
+    return try  FfiConverterString.lift(try rustCallWithError(FfiConverterTypeFieldError_lift) {
+        uniffiCallStatus in
+    uniffi_client_ffi_fn_method_fieldclient_policy(
+            self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
 }
@@ -2746,6 +2801,22 @@ public struct Case: Equatable, Hashable {
      */
     public var openedMs: Int64?
     /**
+     * How urgent a ticket is, by its name in the policy; empty where nobody said.
+     */
+    public var urgency: String
+    /**
+     * How the request came.
+     */
+    public var channel: String
+    /**
+     * The document that it rests on, such as a ticket's order.
+     */
+    public var restsOn: String
+    /**
+     * The person whom it is about.
+     */
+    public var about: String
+    /**
      * Fields in force.
      */
     public var fields: [FieldLine]
@@ -2785,6 +2856,18 @@ public struct Case: Equatable, Hashable {
      * Contacts with the customer.
      */
     public var contacts: [ContactLine]
+    /**
+     * What was passed upward.
+     */
+    public var escalations: [EscalationLine]
+    /**
+     * Parts needed and used.
+     */
+    public var parts: [NeededPart]
+    /**
+     * Payments, where this person sees amounts.
+     */
+    public var payments: [PaymentLine]
     /**
      * Facts that only a newer app understands.
      */
@@ -2835,6 +2918,18 @@ public struct Case: Equatable, Hashable {
          * When it was opened.
          */openedMs: Int64?, 
         /**
+         * How urgent a ticket is, by its name in the policy; empty where nobody said.
+         */urgency: String, 
+        /**
+         * How the request came.
+         */channel: String, 
+        /**
+         * The document that it rests on, such as a ticket's order.
+         */restsOn: String, 
+        /**
+         * The person whom it is about.
+         */about: String, 
+        /**
          * Fields in force.
          */fields: [FieldLine], 
         /**
@@ -2865,6 +2960,15 @@ public struct Case: Equatable, Hashable {
          * Contacts with the customer.
          */contacts: [ContactLine], 
         /**
+         * What was passed upward.
+         */escalations: [EscalationLine], 
+        /**
+         * Parts needed and used.
+         */parts: [NeededPart], 
+        /**
+         * Payments, where this person sees amounts.
+         */payments: [PaymentLine], 
+        /**
          * Facts that only a newer app understands.
          */unknown: UInt32, 
         /**
@@ -2884,6 +2988,10 @@ public struct Case: Equatable, Hashable {
         self.cleared = cleared
         self.recordInForce = recordInForce
         self.openedMs = openedMs
+        self.urgency = urgency
+        self.channel = channel
+        self.restsOn = restsOn
+        self.about = about
         self.fields = fields
         self.items = items
         self.notes = notes
@@ -2894,6 +3002,9 @@ public struct Case: Equatable, Hashable {
         self.clashes = clashes
         self.exceptions = exceptions
         self.contacts = contacts
+        self.escalations = escalations
+        self.parts = parts
+        self.payments = payments
         self.unknown = unknown
         self.paused = paused
         self.heads = heads
@@ -2926,6 +3037,10 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
                 cleared: FfiConverterBool.read(from: &buf), 
                 recordInForce: FfiConverterBool.read(from: &buf), 
                 openedMs: FfiConverterOptionInt64.read(from: &buf), 
+                urgency: FfiConverterString.read(from: &buf), 
+                channel: FfiConverterString.read(from: &buf), 
+                restsOn: FfiConverterString.read(from: &buf), 
+                about: FfiConverterString.read(from: &buf), 
                 fields: FfiConverterSequenceTypeFieldLine.read(from: &buf), 
                 items: FfiConverterSequenceTypeItemLine.read(from: &buf), 
                 notes: FfiConverterSequenceString.read(from: &buf), 
@@ -2936,6 +3051,9 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
                 clashes: FfiConverterSequenceTypeClashLine.read(from: &buf), 
                 exceptions: FfiConverterSequenceTypeExceptionLine.read(from: &buf), 
                 contacts: FfiConverterSequenceTypeContactLine.read(from: &buf), 
+                escalations: FfiConverterSequenceTypeEscalationLine.read(from: &buf), 
+                parts: FfiConverterSequenceTypeNeededPart.read(from: &buf), 
+                payments: FfiConverterSequenceTypePaymentLine.read(from: &buf), 
                 unknown: FfiConverterUInt32.read(from: &buf), 
                 paused: FfiConverterString.read(from: &buf), 
                 heads: FfiConverterSequenceString.read(from: &buf)
@@ -2954,6 +3072,10 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
         FfiConverterBool.write(value.cleared, into: &buf)
         FfiConverterBool.write(value.recordInForce, into: &buf)
         FfiConverterOptionInt64.write(value.openedMs, into: &buf)
+        FfiConverterString.write(value.urgency, into: &buf)
+        FfiConverterString.write(value.channel, into: &buf)
+        FfiConverterString.write(value.restsOn, into: &buf)
+        FfiConverterString.write(value.about, into: &buf)
         FfiConverterSequenceTypeFieldLine.write(value.fields, into: &buf)
         FfiConverterSequenceTypeItemLine.write(value.items, into: &buf)
         FfiConverterSequenceString.write(value.notes, into: &buf)
@@ -2964,6 +3086,9 @@ public struct FfiConverterTypeCase: FfiConverterRustBuffer {
         FfiConverterSequenceTypeClashLine.write(value.clashes, into: &buf)
         FfiConverterSequenceTypeExceptionLine.write(value.exceptions, into: &buf)
         FfiConverterSequenceTypeContactLine.write(value.contacts, into: &buf)
+        FfiConverterSequenceTypeEscalationLine.write(value.escalations, into: &buf)
+        FfiConverterSequenceTypeNeededPart.write(value.parts, into: &buf)
+        FfiConverterSequenceTypePaymentLine.write(value.payments, into: &buf)
         FfiConverterUInt32.write(value.unknown, into: &buf)
         FfiConverterString.write(value.paused, into: &buf)
         FfiConverterSequenceString.write(value.heads, into: &buf)
@@ -3236,6 +3361,18 @@ public struct ContactLine: Equatable, Hashable {
      * What was said.
      */
     public var words: String
+    /**
+     * Who logged it.
+     */
+    public var by: String
+    /**
+     * When.
+     */
+    public var atMs: Int64
+    /**
+     * What proves it.
+     */
+    public var evidence: [EvidenceLine]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -3245,9 +3382,21 @@ public struct ContactLine: Equatable, Hashable {
          */channel: String, 
         /**
          * What was said.
-         */words: String) {
+         */words: String, 
+        /**
+         * Who logged it.
+         */by: String, 
+        /**
+         * When.
+         */atMs: Int64, 
+        /**
+         * What proves it.
+         */evidence: [EvidenceLine]) {
         self.channel = channel
         self.words = words
+        self.by = by
+        self.atMs = atMs
+        self.evidence = evidence
     }
 
     
@@ -3267,13 +3416,19 @@ public struct FfiConverterTypeContactLine: FfiConverterRustBuffer {
         return
             try ContactLine(
                 channel: FfiConverterString.read(from: &buf), 
-                words: FfiConverterString.read(from: &buf)
+                words: FfiConverterString.read(from: &buf), 
+                by: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf), 
+                evidence: FfiConverterSequenceTypeEvidenceLine.read(from: &buf)
         )
     }
 
     public static func write(_ value: ContactLine, into buf: inout [UInt8]) {
         FfiConverterString.write(value.channel, into: &buf)
         FfiConverterString.write(value.words, into: &buf)
+        FfiConverterString.write(value.by, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+        FfiConverterSequenceTypeEvidenceLine.write(value.evidence, into: &buf)
     }
 }
 
@@ -3359,6 +3514,303 @@ public func FfiConverterTypeDone_lift(_ buf: RustBuffer) throws -> Done {
 #endif
 public func FfiConverterTypeDone_lower(_ value: Done) -> RustBuffer {
     return FfiConverterTypeDone.lower(value)
+}
+
+
+/**
+ * Words for the customer, to be read over by whoever sends them.
+ */
+public struct DraftLine: Equatable, Hashable {
+    /**
+     * `result`, `refusal`, `date`, `exception`, `visit` or `progress`.
+     */
+    public var kind: String
+    /**
+     * The words, in Chinese.
+     */
+    public var words: String
+    /**
+     * The words, in English.
+     */
+    public var wordsEn: String
+    /**
+     * The clause that wants it told.
+     */
+    public var clause: String
+    /**
+     * When what it tells of was.
+     */
+    public var atMs: Int64
+    /**
+     * Somebody has been in contact with the customer since.
+     */
+    public var told: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `result`, `refusal`, `date`, `exception`, `visit` or `progress`.
+         */kind: String, 
+        /**
+         * The words, in Chinese.
+         */words: String, 
+        /**
+         * The words, in English.
+         */wordsEn: String, 
+        /**
+         * The clause that wants it told.
+         */clause: String, 
+        /**
+         * When what it tells of was.
+         */atMs: Int64, 
+        /**
+         * Somebody has been in contact with the customer since.
+         */told: Bool) {
+        self.kind = kind
+        self.words = words
+        self.wordsEn = wordsEn
+        self.clause = clause
+        self.atMs = atMs
+        self.told = told
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DraftLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDraftLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DraftLine {
+        return
+            try DraftLine(
+                kind: FfiConverterString.read(from: &buf), 
+                words: FfiConverterString.read(from: &buf), 
+                wordsEn: FfiConverterString.read(from: &buf), 
+                clause: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf), 
+                told: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DraftLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.words, into: &buf)
+        FfiConverterString.write(value.wordsEn, into: &buf)
+        FfiConverterString.write(value.clause, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+        FfiConverterBool.write(value.told, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDraftLine_lift(_ buf: RustBuffer) throws -> DraftLine {
+    return try FfiConverterTypeDraftLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDraftLine_lower(_ value: DraftLine) -> RustBuffer {
+    return FfiConverterTypeDraftLine.lower(value)
+}
+
+
+/**
+ * Something that was passed upward.
+ */
+public struct EscalationLine: Equatable, Hashable {
+    /**
+     * The role it went to, as people call it.
+     */
+    public var to: String
+    /**
+     * Why.
+     */
+    public var reason: String
+    /**
+     * Who passed it on.
+     */
+    public var by: String
+    /**
+     * When.
+     */
+    public var atMs: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The role it went to, as people call it.
+         */to: String, 
+        /**
+         * Why.
+         */reason: String, 
+        /**
+         * Who passed it on.
+         */by: String, 
+        /**
+         * When.
+         */atMs: Int64) {
+        self.to = to
+        self.reason = reason
+        self.by = by
+        self.atMs = atMs
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension EscalationLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeEscalationLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EscalationLine {
+        return
+            try EscalationLine(
+                to: FfiConverterString.read(from: &buf), 
+                reason: FfiConverterString.read(from: &buf), 
+                by: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: EscalationLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.to, into: &buf)
+        FfiConverterString.write(value.reason, into: &buf)
+        FfiConverterString.write(value.by, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEscalationLine_lift(_ buf: RustBuffer) throws -> EscalationLine {
+    return try FfiConverterTypeEscalationLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEscalationLine_lower(_ value: EscalationLine) -> RustBuffer {
+    return FfiConverterTypeEscalationLine.lower(value)
+}
+
+
+/**
+ * A photo, file or message that was attached.
+ */
+public struct EvidenceLine: Equatable, Hashable {
+    /**
+     * `text-message`, `photo`, `file` or `signature`.
+     */
+    public var kind: String
+    /**
+     * A message, word for word.
+     */
+    public var text: String
+    /**
+     * The photo's or file's hash, hex; empty for a message.
+     */
+    public var blob: String
+    /**
+     * Its media type, such as `image/jpeg`.
+     */
+    public var media: String
+    /**
+     * The document of a checklist that it is.
+     */
+    public var document: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `text-message`, `photo`, `file` or `signature`.
+         */kind: String, 
+        /**
+         * A message, word for word.
+         */text: String, 
+        /**
+         * The photo's or file's hash, hex; empty for a message.
+         */blob: String, 
+        /**
+         * Its media type, such as `image/jpeg`.
+         */media: String, 
+        /**
+         * The document of a checklist that it is.
+         */document: String) {
+        self.kind = kind
+        self.text = text
+        self.blob = blob
+        self.media = media
+        self.document = document
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension EvidenceLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeEvidenceLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EvidenceLine {
+        return
+            try EvidenceLine(
+                kind: FfiConverterString.read(from: &buf), 
+                text: FfiConverterString.read(from: &buf), 
+                blob: FfiConverterString.read(from: &buf), 
+                media: FfiConverterString.read(from: &buf), 
+                document: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: EvidenceLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterString.write(value.blob, into: &buf)
+        FfiConverterString.write(value.media, into: &buf)
+        FfiConverterString.write(value.document, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEvidenceLine_lift(_ buf: RustBuffer) throws -> EvidenceLine {
+    return try FfiConverterTypeEvidenceLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEvidenceLine_lower(_ value: EvidenceLine) -> RustBuffer {
+    return FfiConverterTypeEvidenceLine.lower(value)
 }
 
 
@@ -3462,7 +3914,7 @@ public func FfiConverterTypeEvidenceWish_lower(_ value: EvidenceWish) -> RustBuf
 
 
 /**
- * An exception and how it was resolved.
+ * Something that endangers quality or date.
  */
 public struct ExceptionLine: Equatable, Hashable {
     /**
@@ -3477,6 +3929,18 @@ public struct ExceptionLine: Equatable, Hashable {
      * How it was resolved; empty where it is not.
      */
     public var resolved: String
+    /**
+     * Who reported it.
+     */
+    public var by: String
+    /**
+     * When.
+     */
+    public var atMs: Int64
+    /**
+     * What proves it.
+     */
+    public var evidence: [EvidenceLine]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -3489,10 +3953,22 @@ public struct ExceptionLine: Equatable, Hashable {
          */what: String, 
         /**
          * How it was resolved; empty where it is not.
-         */resolved: String) {
+         */resolved: String, 
+        /**
+         * Who reported it.
+         */by: String, 
+        /**
+         * When.
+         */atMs: Int64, 
+        /**
+         * What proves it.
+         */evidence: [EvidenceLine]) {
         self.fact = fact
         self.what = what
         self.resolved = resolved
+        self.by = by
+        self.atMs = atMs
+        self.evidence = evidence
     }
 
     
@@ -3513,7 +3989,10 @@ public struct FfiConverterTypeExceptionLine: FfiConverterRustBuffer {
             try ExceptionLine(
                 fact: FfiConverterString.read(from: &buf), 
                 what: FfiConverterString.read(from: &buf), 
-                resolved: FfiConverterString.read(from: &buf)
+                resolved: FfiConverterString.read(from: &buf), 
+                by: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf), 
+                evidence: FfiConverterSequenceTypeEvidenceLine.read(from: &buf)
         )
     }
 
@@ -3521,6 +4000,9 @@ public struct FfiConverterTypeExceptionLine: FfiConverterRustBuffer {
         FfiConverterString.write(value.fact, into: &buf)
         FfiConverterString.write(value.what, into: &buf)
         FfiConverterString.write(value.resolved, into: &buf)
+        FfiConverterString.write(value.by, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+        FfiConverterSequenceTypeEvidenceLine.write(value.evidence, into: &buf)
     }
 }
 
@@ -3616,6 +4098,155 @@ public func FfiConverterTypeFieldLine_lift(_ buf: RustBuffer) throws -> FieldLin
 #endif
 public func FfiConverterTypeFieldLine_lower(_ value: FieldLine) -> RustBuffer {
     return FfiConverterTypeFieldLine.lower(value)
+}
+
+
+/**
+ * What a rule finds of a case, for people to decide about.
+ */
+public struct FindingLine: Equatable, Hashable {
+    /**
+     * The rule, by which it is proposed in a record about a person.
+     */
+    public var rule: String
+    /**
+     * What people call it.
+     */
+    public var title: String
+    /**
+     * In English.
+     */
+    public var titleEn: String
+    /**
+     * The clause that it rests on.
+     */
+    public var clause: String
+    /**
+     * The step that it is about.
+     */
+    public var step: String
+    /**
+     * The roles that it is about.
+     */
+    public var about: [String]
+    /**
+     * `breach`, `due` or `undecidable`.
+     */
+    public var verdict: String
+    /**
+     * What the policy proposes for each of them, `50.00 CNY`; empty where it proposes no money.
+     */
+    public var amount: String
+    /**
+     * The grade of penalty that it proposes; empty where it proposes none.
+     */
+    public var penalty: String
+    /**
+     * When it was or is due.
+     */
+    public var dueMs: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rule, by which it is proposed in a record about a person.
+         */rule: String, 
+        /**
+         * What people call it.
+         */title: String, 
+        /**
+         * In English.
+         */titleEn: String, 
+        /**
+         * The clause that it rests on.
+         */clause: String, 
+        /**
+         * The step that it is about.
+         */step: String, 
+        /**
+         * The roles that it is about.
+         */about: [String], 
+        /**
+         * `breach`, `due` or `undecidable`.
+         */verdict: String, 
+        /**
+         * What the policy proposes for each of them, `50.00 CNY`; empty where it proposes no money.
+         */amount: String, 
+        /**
+         * The grade of penalty that it proposes; empty where it proposes none.
+         */penalty: String, 
+        /**
+         * When it was or is due.
+         */dueMs: Int64?) {
+        self.rule = rule
+        self.title = title
+        self.titleEn = titleEn
+        self.clause = clause
+        self.step = step
+        self.about = about
+        self.verdict = verdict
+        self.amount = amount
+        self.penalty = penalty
+        self.dueMs = dueMs
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FindingLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeFindingLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FindingLine {
+        return
+            try FindingLine(
+                rule: FfiConverterString.read(from: &buf), 
+                title: FfiConverterString.read(from: &buf), 
+                titleEn: FfiConverterString.read(from: &buf), 
+                clause: FfiConverterString.read(from: &buf), 
+                step: FfiConverterString.read(from: &buf), 
+                about: FfiConverterSequenceString.read(from: &buf), 
+                verdict: FfiConverterString.read(from: &buf), 
+                amount: FfiConverterString.read(from: &buf), 
+                penalty: FfiConverterString.read(from: &buf), 
+                dueMs: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FindingLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.rule, into: &buf)
+        FfiConverterString.write(value.title, into: &buf)
+        FfiConverterString.write(value.titleEn, into: &buf)
+        FfiConverterString.write(value.clause, into: &buf)
+        FfiConverterString.write(value.step, into: &buf)
+        FfiConverterSequenceString.write(value.about, into: &buf)
+        FfiConverterString.write(value.verdict, into: &buf)
+        FfiConverterString.write(value.amount, into: &buf)
+        FfiConverterString.write(value.penalty, into: &buf)
+        FfiConverterOptionInt64.write(value.dueMs, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFindingLine_lift(_ buf: RustBuffer) throws -> FindingLine {
+    return try FfiConverterTypeFindingLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFindingLine_lower(_ value: FindingLine) -> RustBuffer {
+    return FfiConverterTypeFindingLine.lower(value)
 }
 
 
@@ -4353,6 +4984,105 @@ public func FfiConverterTypeMyself_lower(_ value: Myself) -> RustBuffer {
 
 
 /**
+ * A part that the job needs, or that it used.
+ */
+public struct NeededPart: Equatable, Hashable {
+    /**
+     * The part.
+     */
+    public var sku: String
+    /**
+     * How many.
+     */
+    public var quantity: UInt32
+    /**
+     * Used; otherwise needed.
+     */
+    public var used: Bool
+    /**
+     * Who said it.
+     */
+    public var by: String
+    /**
+     * When.
+     */
+    public var atMs: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The part.
+         */sku: String, 
+        /**
+         * How many.
+         */quantity: UInt32, 
+        /**
+         * Used; otherwise needed.
+         */used: Bool, 
+        /**
+         * Who said it.
+         */by: String, 
+        /**
+         * When.
+         */atMs: Int64) {
+        self.sku = sku
+        self.quantity = quantity
+        self.used = used
+        self.by = by
+        self.atMs = atMs
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension NeededPart: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeNeededPart: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NeededPart {
+        return
+            try NeededPart(
+                sku: FfiConverterString.read(from: &buf), 
+                quantity: FfiConverterUInt32.read(from: &buf), 
+                used: FfiConverterBool.read(from: &buf), 
+                by: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NeededPart, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.sku, into: &buf)
+        FfiConverterUInt32.write(value.quantity, into: &buf)
+        FfiConverterBool.write(value.used, into: &buf)
+        FfiConverterString.write(value.by, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNeededPart_lift(_ buf: RustBuffer) throws -> NeededPart {
+    return try FfiConverterTypeNeededPart.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNeededPart_lower(_ value: NeededPart) -> RustBuffer {
+    return FfiConverterTypeNeededPart.lower(value)
+}
+
+
+/**
  * A step that may come next.
  */
 public struct NextStep: Equatable, Hashable {
@@ -4795,6 +5525,105 @@ public func FfiConverterTypePartLine_lift(_ buf: RustBuffer) throws -> PartLine 
 #endif
 public func FfiConverterTypePartLine_lower(_ value: PartLine) -> RustBuffer {
     return FfiConverterTypePartLine.lower(value)
+}
+
+
+/**
+ * A payment; seen by who sees amounts.
+ */
+public struct PaymentLine: Equatable, Hashable {
+    /**
+     * How much, `100.00 CNY`; negative for a refund.
+     */
+    public var amount: String
+    /**
+     * Cash, transfer, card.
+     */
+    public var method: String
+    /**
+     * Who took it.
+     */
+    public var by: String
+    /**
+     * When.
+     */
+    public var atMs: Int64
+    /**
+     * What proves it.
+     */
+    public var evidence: [EvidenceLine]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How much, `100.00 CNY`; negative for a refund.
+         */amount: String, 
+        /**
+         * Cash, transfer, card.
+         */method: String, 
+        /**
+         * Who took it.
+         */by: String, 
+        /**
+         * When.
+         */atMs: Int64, 
+        /**
+         * What proves it.
+         */evidence: [EvidenceLine]) {
+        self.amount = amount
+        self.method = method
+        self.by = by
+        self.atMs = atMs
+        self.evidence = evidence
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PaymentLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePaymentLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PaymentLine {
+        return
+            try PaymentLine(
+                amount: FfiConverterString.read(from: &buf), 
+                method: FfiConverterString.read(from: &buf), 
+                by: FfiConverterString.read(from: &buf), 
+                atMs: FfiConverterInt64.read(from: &buf), 
+                evidence: FfiConverterSequenceTypeEvidenceLine.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PaymentLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.amount, into: &buf)
+        FfiConverterString.write(value.method, into: &buf)
+        FfiConverterString.write(value.by, into: &buf)
+        FfiConverterInt64.write(value.atMs, into: &buf)
+        FfiConverterSequenceTypeEvidenceLine.write(value.evidence, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePaymentLine_lift(_ buf: RustBuffer) throws -> PaymentLine {
+    return try FfiConverterTypePaymentLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePaymentLine_lower(_ value: PaymentLine) -> RustBuffer {
+    return FfiConverterTypePaymentLine.lower(value)
 }
 
 
@@ -5250,9 +6079,21 @@ public struct StepLine: Equatable, Hashable {
      */
     public var signed: Bool
     /**
-     * How many pieces of evidence it has.
+     * Who signed, as written; empty where nobody did.
      */
-    public var evidence: UInt32
+    public var signer: String
+    /**
+     * The items that it is about; empty where it is about all.
+     */
+    public var items: [String]
+    /**
+     * A remark.
+     */
+    public var note: String
+    /**
+     * What proves it.
+     */
+    public var evidence: [EvidenceLine]
     /**
      * Values.
      */
@@ -5286,8 +6127,17 @@ public struct StepLine: Equatable, Hashable {
          * The customer signed.
          */signed: Bool, 
         /**
-         * How many pieces of evidence it has.
-         */evidence: UInt32, 
+         * Who signed, as written; empty where nobody did.
+         */signer: String, 
+        /**
+         * The items that it is about; empty where it is about all.
+         */items: [String], 
+        /**
+         * A remark.
+         */note: String, 
+        /**
+         * What proves it.
+         */evidence: [EvidenceLine], 
         /**
          * Values.
          */values: [String: String]) {
@@ -5299,6 +6149,9 @@ public struct StepLine: Equatable, Hashable {
         self.atMs = atMs
         self.trustedTime = trustedTime
         self.signed = signed
+        self.signer = signer
+        self.items = items
+        self.note = note
         self.evidence = evidence
         self.values = values
     }
@@ -5327,7 +6180,10 @@ public struct FfiConverterTypeStepLine: FfiConverterRustBuffer {
                 atMs: FfiConverterInt64.read(from: &buf), 
                 trustedTime: FfiConverterBool.read(from: &buf), 
                 signed: FfiConverterBool.read(from: &buf), 
-                evidence: FfiConverterUInt32.read(from: &buf), 
+                signer: FfiConverterString.read(from: &buf), 
+                items: FfiConverterSequenceString.read(from: &buf), 
+                note: FfiConverterString.read(from: &buf), 
+                evidence: FfiConverterSequenceTypeEvidenceLine.read(from: &buf), 
                 values: FfiConverterDictionaryStringString.read(from: &buf)
         )
     }
@@ -5341,7 +6197,10 @@ public struct FfiConverterTypeStepLine: FfiConverterRustBuffer {
         FfiConverterInt64.write(value.atMs, into: &buf)
         FfiConverterBool.write(value.trustedTime, into: &buf)
         FfiConverterBool.write(value.signed, into: &buf)
-        FfiConverterUInt32.write(value.evidence, into: &buf)
+        FfiConverterString.write(value.signer, into: &buf)
+        FfiConverterSequenceString.write(value.items, into: &buf)
+        FfiConverterString.write(value.note, into: &buf)
+        FfiConverterSequenceTypeEvidenceLine.write(value.evidence, into: &buf)
         FfiConverterDictionaryStringString.write(value.values, into: &buf)
     }
 }
@@ -6887,6 +7746,81 @@ fileprivate struct FfiConverterSequenceTypeContactLine: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeDraftLine: FfiConverterRustBuffer {
+    typealias SwiftType = [DraftLine]
+
+    public static func write(_ value: [DraftLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeDraftLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [DraftLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [DraftLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeDraftLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeEscalationLine: FfiConverterRustBuffer {
+    typealias SwiftType = [EscalationLine]
+
+    public static func write(_ value: [EscalationLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeEscalationLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [EscalationLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [EscalationLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeEscalationLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeEvidenceLine: FfiConverterRustBuffer {
+    typealias SwiftType = [EvidenceLine]
+
+    public static func write(_ value: [EvidenceLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeEvidenceLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [EvidenceLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [EvidenceLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeEvidenceLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeEvidenceWish: FfiConverterRustBuffer {
     typealias SwiftType = [EvidenceWish]
 
@@ -6954,6 +7888,31 @@ fileprivate struct FfiConverterSequenceTypeFieldLine: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeFieldLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeFindingLine: FfiConverterRustBuffer {
+    typealias SwiftType = [FindingLine]
+
+    public static func write(_ value: [FindingLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeFindingLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [FindingLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [FindingLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeFindingLine.read(from: &buf))
         }
         return seq
     }
@@ -7087,6 +8046,31 @@ fileprivate struct FfiConverterSequenceTypeLineVisit: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeNeededPart: FfiConverterRustBuffer {
+    typealias SwiftType = [NeededPart]
+
+    public static func write(_ value: [NeededPart], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeNeededPart.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [NeededPart] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [NeededPart]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeNeededPart.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeNextStep: FfiConverterRustBuffer {
     typealias SwiftType = [NextStep]
 
@@ -7154,6 +8138,31 @@ fileprivate struct FfiConverterSequenceTypePartLine: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypePartLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypePaymentLine: FfiConverterRustBuffer {
+    typealias SwiftType = [PaymentLine]
+
+    public static func write(_ value: [PaymentLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePaymentLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PaymentLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PaymentLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePaymentLine.read(from: &buf))
         }
         return seq
     }
@@ -7607,7 +8616,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_cancel() != 59090) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_client_ffi_checksum_method_fieldclient_case() != 50997) {
+    if (uniffi_client_ffi_checksum_method_fieldclient_case() != 13803) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_check() != 29266) {
@@ -7631,6 +8640,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_client_ffi_checksum_method_fieldclient_decline() != 51866) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_client_ffi_checksum_method_fieldclient_drafts() != 27783) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_client_ffi_checksum_method_fieldclient_edit() != 38226) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -7638,6 +8650,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_fetch_photo() != 11876) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_findings() != 7396) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_held() != 44190) {
@@ -7686,6 +8701,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_photos() != 10839) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_client_ffi_checksum_method_fieldclient_policy() != 50554) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_client_ffi_checksum_method_fieldclient_propose_found() != 55222) {

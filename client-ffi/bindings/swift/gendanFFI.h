@@ -403,6 +403,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_customers(uint64_t ptr, RustC
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_decline(uint64_t ptr, RustBuffer doc, RustBuffer reason, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_DRAFTS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_DRAFTS
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_drafts(uint64_t ptr, RustBuffer doc, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_EDIT
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_EDIT
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_edit(uint64_t ptr, RustBuffer doc, RustBuffer changes, RustCallStatus *_Nonnull out_status
@@ -416,6 +421,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_escalate(uint64_t ptr, RustBu
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_FETCH_PHOTO
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_FETCH_PHOTO
 uint64_t uniffi_client_ffi_fn_method_fieldclient_fetch_photo(uint64_t ptr, RustBuffer doc, RustBuffer hash, RustBuffer limit_ms, RustBuffer cancel
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_FINDINGS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_FINDINGS
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_findings(uint64_t ptr, RustBuffer doc, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_HELD
@@ -496,6 +506,11 @@ RustBuffer uniffi_client_ffi_fn_method_fieldclient_people(uint64_t ptr, RustCall
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PHOTOS
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PHOTOS
 RustBuffer uniffi_client_ffi_fn_method_fieldclient_photos(uint64_t ptr, RustBuffer doc, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_POLICY
+RustBuffer uniffi_client_ffi_fn_method_fieldclient_policy(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_FN_METHOD_FIELDCLIENT_PROPOSE_FOUND
@@ -1008,6 +1023,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_decline(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_DRAFTS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_DRAFTS
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_drafts(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_EDIT
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_EDIT
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_edit(void
@@ -1023,6 +1044,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_escalate(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_FETCH_PHOTO
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_FETCH_PHOTO
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_fetch_photo(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_FINDINGS
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_FINDINGS
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_findings(void
     
 );
 #endif
@@ -1119,6 +1146,12 @@ uint16_t uniffi_client_ffi_checksum_method_fieldclient_people(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PHOTOS
 #define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_PHOTOS
 uint16_t uniffi_client_ffi_checksum_method_fieldclient_photos(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_POLICY
+#define UNIFFI_FFIDEF_UNIFFI_CLIENT_FFI_CHECKSUM_METHOD_FIELDCLIENT_POLICY
+uint16_t uniffi_client_ffi_checksum_method_fieldclient_policy(void
     
 );
 #endif

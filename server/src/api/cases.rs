@@ -162,7 +162,10 @@ pub async fn case(
         let footing = app.relay.footing();
         let look = Look { rules: footing.rules(), person, now_ms: app.clock.unix_ms() };
         let state = fold(&doc, &look.rules);
-        Ok(Json(view(&doc, &state, look)))
+        let facet = doc.id().kind().money().map(|kind| doc.id().facet(kind).to_string());
+        let money = facet.and_then(|facet| found(&app, person, &facet).ok());
+        let money = money.map(|money| fold(&money, &look.rules));
+        Ok(Json(view(&doc, &state, money.as_ref(), look)))
     })
     .await
 }

@@ -248,6 +248,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(devices::list))
         .routes(routes!(policy::publish))
         .routes(routes!(policy::current))
+        .routes(routes!(policy::whole))
         .routes(routes!(policy::try_one))
         .routes(routes!(proposals::list))
         .routes(routes!(proposals::propose))

@@ -1,9 +1,11 @@
 //! Policies: which are published, publishing one, and trying one on the orders of the last days.
 
 use axum::Json;
-use axum::extract::rejection::{QueryRejection, StringRejection};
-use axum::extract::{Query, State};
+use axum::extract::rejection::{PathRejection, QueryRejection, StringRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sync_core::directory::{PolicyRef, Rules};
@@ -77,6 +79,21 @@ pub async fn current(State(app): State<Shared>, _: Office) -> Json<Vec<PolicyVie
         PolicyView::of(p, footing.policies.get(&p.version), current == Some(p.version), now_ms)
     };
     Json(footing.directory.policies.iter().map(view).collect())
+}
+
+/// A published policy, whole (TOML): to be read, or changed and handed in again.
+#[utoipa::path(get, path = "/v1/policies/{version}", security(("office" = [])), params(("version" = u32, Path)),
+    responses((status = 200, body = String, content_type = "application/toml"), (status = 404, body = Problem)))]
+pub async fn whole(
+    State(app): State<Shared>,
+    _: Office,
+    path: Result<Path<u32>, PathRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let Path(version) = path?;
+    let footing = app.relay.footing();
+    let policy = footing.policies.get(&version).ok_or_else(Problem::not_found)?;
+    let text = toml::to_string(policy).map_err(|e| Problem::internal(&e))?;
+    Ok(([(CONTENT_TYPE, "application/toml")], text))
 }
 
 /// From when a policy is in force; from now on where nothing is said.

@@ -227,12 +227,13 @@ async fn findings_are_those_of_the_documents_at_that_moment() {
         assert!(!found.is_empty());
         assert_eq!(found, expected, "as of {now}");
     }
-    // The placing day of O3 was the 20th: neither side acted, 50 yuan for each of the two roles.
+    // The placing day of O3 was the 20th: neither side acted, 50 yuan for each of the two roles. The last part
+    // of O2 came a day late: 50 more.
     let report = shop.json("findings", LATER).await;
     let rows = report["rows"].as_array().unwrap();
     let due = rows.iter().find(|r| r["number"] == "O3" && r["rule"] == "placing-due").unwrap();
     assert_eq!((&due["amount"], &due["verdict"]), (&json!("50.00 CNY"), &json!("违反 / breach")));
-    assert_eq!(report["summary"]["amount"], "100.00 CNY");
+    assert_eq!(report["summary"]["amount"], "150.00 CNY");
 }
 
 #[tokio::test]

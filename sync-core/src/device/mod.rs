@@ -21,11 +21,14 @@ use crate::command::{Action, Command};
 use crate::directory::{Directory, Rules};
 use crate::document::{Document, DocumentError};
 use crate::domain::fields::Map;
+use crate::draft::{Draft, drafts};
 use crate::fact::keys::SecretKey;
+use crate::findings::findings;
 use crate::fold::{State, fold};
 use crate::ids::{BlobHash, CommandId, CompanyId, DeviceId, DocId, DocKind, PersonId};
 use crate::limits;
 use crate::notice::{self, Notice, notices};
+use crate::policy::judge::Finding;
 use crate::policy::model::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, DeviceStore, StoreError, Table};
@@ -335,7 +338,21 @@ impl<S: DeviceStore> Device<S> {
     pub fn case(&self, doc: DocId, now: &Now) -> Result<CaseView, DeviceError> {
         let (found, state) = self.state(doc)?;
         let look = Look { rules: self.rules(), person: self.me.person, now_ms: now.unix_ms() };
-        Ok(case(&found, &state, look))
+        let facet = doc.kind().money().map(|kind| doc.facet(kind));
+        let money = facet.and_then(|facet| self.state(facet).ok());
+        Ok(case(&found, &state, money.as_ref().map(|(_, money)| money), look))
+    }
+
+    /// What the rules find of a document.
+    pub fn findings(&self, doc: DocId, now: &Now) -> Result<Vec<Finding>, DeviceError> {
+        let (found, state) = self.state(doc)?;
+        Ok(findings(&found, &state, &self.rules(), now.unix_ms()))
+    }
+
+    /// What there is to tell the customer of an order or ticket.
+    pub fn drafts(&self, doc: DocId) -> Result<Vec<Draft>, DeviceError> {
+        let (found, state) = self.state(doc)?;
+        Ok(drafts(&found, &state, &self.rules()))
     }
 
     /// The list lines of a kind, by number.

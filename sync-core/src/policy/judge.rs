@@ -50,6 +50,9 @@ pub struct Event {
     /// The exception that it resolves, where it is a resolution.
     #[n(5)]
     pub resolves: Option<FactId>,
+    /// Nothing of it is left to do: it was done for all items, or with what came before it.
+    #[n(6)]
+    pub whole: bool,
 }
 
 impl Event {
@@ -324,6 +327,11 @@ impl Judging<'_> {
         }
     }
 
+    /// What nobody has done yet, though the same step may have been done before what is owed now.
+    fn owed(&self, rule: &Rule, step: &Name, started: &[&Event], verdict: Verdict) -> Finding {
+        Finding { open: true, ..self.finding(rule, step, started, verdict) }
+    }
+
     /// A breach by one event, or the doubt about it; `facts` come before it.
     fn against(&self, rule: &Rule, facts: &[&Event], event: &Event, sure: bool) -> Finding {
         let facts = [facts, &[event]].concat();
@@ -438,9 +446,9 @@ impl Judging<'_> {
                 let counted = if sure > 0 { sure } else { late };
                 (self.against(rule, &[started], event, sure > 0), counted)
             }
-            None if late > 0 => (self.finding(rule, until, &[started], Verdict::Breach), late),
+            None if late > 0 => (self.owed(rule, until, &[started], Verdict::Breach), late),
             None if self.is_over() => return None,
-            None => (self.finding(rule, until, &[started], Verdict::Due), 0),
+            None => (self.owed(rule, until, &[started], Verdict::Due), 0),
         };
         let times = if run.doubling { 1i64 << (counted.clamp(1, DOUBLINGS_MAX) - 1) } else { 1 };
         Some(Finding {
@@ -508,9 +516,9 @@ impl Judging<'_> {
         let found = match ended {
             Some(event) if event.at() <= due => return None,
             Some(event) => self.against(rule, started, event, event.earliest().is_some_and(|at| at > due)),
-            None if self.clock > due => self.finding(rule, step, started, Verdict::Breach),
+            None if self.clock > due => self.owed(rule, step, started, Verdict::Breach),
             None if self.is_over() => return None,
-            None => self.finding(rule, step, started, Verdict::Due),
+            None => self.owed(rule, step, started, Verdict::Due),
         };
         Some(Finding { due_ms: Some(due), ..found })
     }
@@ -526,25 +534,24 @@ impl Judging<'_> {
         let day = self.calendar.local_date(started.at());
         let outlives = HAPPENINGS.contains(&step.as_str());
         let judging = if outlives { Judging { ended_ms: None, clock: self.now, ..*self } } else { *self };
+        let mut found = Vec::new();
         for k in 1..=times {
             let last = day.checked_add_days(Days::new(u64::from(days) * u64::from(k)));
             let Some(due) = last.and_then(|last| self.end_of(last)) else { break };
             let ended = done.next();
-            if let Some(found) = judging.by_then(rule, &[started], ended, step, due - 1) {
-                // What is owed next is told, and nothing after it.
-                return vec![found];
-            }
+            found.extend(judging.by_then(rule, &[started], ended, step, due - 1));
             if ended.is_none() {
+                // What is owed next is told, and nothing after it.
                 break;
             }
         }
-        Vec::new()
+        found
     }
 
-    /// How late the step is, or would be now; the grade of the most days reached is proposed.
+    /// How late the step is, or would be now, for the last of the items; the grade of the most days reached is proposed.
     fn late_delivery(&self, rule: &Rule, step: &Name, grades: &[Lateness]) -> Vec<Finding> {
         let Some(day) = self.case.delivery else { return Vec::new() };
-        let event = self.case.first(step);
+        let event = self.case.all(step).find(|event| event.whole);
         let late = self.days_past(day, event.map_or(self.clock, Event::at));
         let sure = event.map_or(late, |e| e.earliest().map_or(0, |at| self.days_past(day, at)));
         let counted = if sure > 0 { sure } else { late };

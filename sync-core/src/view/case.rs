@@ -9,9 +9,10 @@ use crate::authority::Act;
 use crate::directory::Rules;
 use crate::document::Document;
 use crate::domain::fields::{self, Map, Value};
+use crate::fact::kinds::{Contact, Escalated, Evidence, Exception, Part, Payment, Step as StepFact};
 use crate::fold::clash::{Clash, ClashKind};
 use crate::fold::content::Proposal;
-use crate::fold::{Said, State};
+use crate::fold::{Said, Saying, State};
 use crate::ids::{DocKind, FactId, PersonId};
 use crate::policy::model::{EvidenceKind, Flow, Step};
 use crate::refusal::Lang;
@@ -45,6 +46,102 @@ pub struct ProposalView {
     pub by: String,
 }
 
+/// A photo, file or message that was attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EvidenceView {
+    /// `text-message`, `photo`, `file` or `signature`.
+    pub kind: &'static str,
+    /// A message, word for word.
+    pub text: String,
+    /// The photo's or file's hash, hex, by which it is fetched; empty for a message.
+    pub blob: String,
+    /// Its media type, such as `image/jpeg`.
+    pub media: String,
+    /// The document of a checklist that it is.
+    pub document: String,
+}
+
+/// A contact with the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ContactView {
+    /// Phone, message, e-mail, visit.
+    pub channel: String,
+    /// What was said.
+    pub words: String,
+    /// Who logged it.
+    pub by: String,
+    /// When.
+    pub at_ms: UnixMs,
+    /// What proves it.
+    pub evidence: Vec<EvidenceView>,
+}
+
+/// Something that endangers quality or date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ExceptionView {
+    /// The fact's id, for resolving it.
+    pub fact: String,
+    /// What.
+    pub what: String,
+    /// How it was resolved; empty where it is not.
+    pub resolved: String,
+    /// Who reported it.
+    pub by: String,
+    /// When.
+    pub at_ms: UnixMs,
+    /// What proves it.
+    pub evidence: Vec<EvidenceView>,
+}
+
+/// Something that was passed upward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EscalationView {
+    /// The role it went to, as people call it.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+    /// Who passed it on.
+    pub by: String,
+    /// When.
+    pub at_ms: UnixMs,
+}
+
+/// A part that the job needs, or that it used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PartView {
+    /// The part.
+    pub sku: String,
+    /// How many.
+    pub quantity: u32,
+    /// Used; otherwise needed.
+    pub used: bool,
+    /// Who said it.
+    pub by: String,
+    /// When.
+    pub at_ms: UnixMs,
+}
+
+/// A payment; seen by who sees amounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PaymentView {
+    /// How much, `100.00 CNY`; negative for a refund.
+    pub amount: String,
+    /// Cash, transfer, card.
+    pub method: String,
+    /// Who took it.
+    pub by: String,
+    /// When.
+    pub at_ms: UnixMs,
+    /// What proves it.
+    pub evidence: Vec<EvidenceView>,
+}
+
 /// A step that was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -65,8 +162,14 @@ pub struct StepView {
     pub trusted_time: bool,
     /// The customer signed.
     pub signed: bool,
-    /// How many pieces of evidence it has.
-    pub evidence: u32,
+    /// Who signed, as written; empty where nobody did.
+    pub signer: String,
+    /// The items that it is about; empty where it is about all.
+    pub items: Vec<String>,
+    /// A remark.
+    pub note: String,
+    /// What proves it.
+    pub evidence: Vec<EvidenceView>,
     /// Values.
     pub values: BTreeMap<String, String>,
 }
@@ -149,6 +252,14 @@ pub struct CaseView {
     pub record_in_force: bool,
     /// When it was opened.
     pub opened_ms: Option<UnixMs>,
+    /// How urgent a ticket is, by its name in the policy; empty where nobody said.
+    pub urgency: String,
+    /// How the request came.
+    pub channel: String,
+    /// The document that it rests on, such as a ticket's order.
+    pub rests_on: String,
+    /// The person whom it is about.
+    pub about: String,
     /// Fields in force.
     pub fields: Vec<FieldView>,
     /// Items in force, each with its fields.
@@ -165,10 +276,16 @@ pub struct CaseView {
     pub appointments: Vec<AppointmentView>,
     /// Clashes.
     pub clashes: Vec<ClashView>,
-    /// Exceptions: what, and how it was resolved (empty where it is not).
-    pub exceptions: Vec<(String, String)>,
-    /// Contacts with the customer: channel and words.
-    pub contacts: Vec<(String, String)>,
+    /// Exceptions.
+    pub exceptions: Vec<ExceptionView>,
+    /// Contacts with the customer.
+    pub contacts: Vec<ContactView>,
+    /// What was passed upward.
+    pub escalations: Vec<EscalationView>,
+    /// Parts needed and used.
+    pub parts: Vec<PartView>,
+    /// Payments, where whoever looks sees amounts.
+    pub payments: Vec<PaymentView>,
     /// What its clock stands still for; empty while it runs.
     pub paused: String,
     /// Facts that only a newer app understands.
@@ -188,16 +305,17 @@ pub struct Look<'a> {
     pub now_ms: UnixMs,
 }
 
-/// The view of an order or ticket.
-pub fn case(doc: &Document, state: &State, look: Look<'_>) -> CaseView {
+/// The view of an order or ticket; `money` is its money facet, where whoever looks sees amounts.
+pub fn case(doc: &Document, state: &State, money: Option<&State>, look: Look<'_>) -> CaseView {
     let flow = state.flow(&look.rules);
     let directory = look.rules.directory;
     let store = state.store().and_then(|s| directory.stores.get(&s)).cloned();
     let notes = doc.values(Map::Notes);
+    let opened = state.opened.as_ref().map(|opened| &opened.what);
     let open_pause = state.pauses.iter().rev().find(|(_, end)| end.is_none());
     CaseView {
         doc: doc.id().to_string(),
-        number: state.opened.as_ref().map(|o| o.what.number.clone()).unwrap_or_default(),
+        number: opened.map(|opened| opened.number.clone()).unwrap_or_default(),
         flow: state.flow_name().map(ToString::to_string).unwrap_or_default(),
         title: flow.map(|f| f.title.zh.clone()).unwrap_or_default(),
         store: store.unwrap_or_default(),
@@ -207,6 +325,10 @@ pub fn case(doc: &Document, state: &State, look: Look<'_>) -> CaseView {
         cleared: state.cleared.is_some(),
         record_in_force: doc.id().kind() == DocKind::Conduct && state.holds(),
         opened_ms: state.opened_ms(),
+        urgency: opened.and_then(|o| o.urgency.as_ref()).map(ToString::to_string).unwrap_or_default(),
+        channel: opened.and_then(|o| o.channel.clone()).unwrap_or_default(),
+        rests_on: opened.and_then(|o| o.order).map(|order| order.to_string()).unwrap_or_default(),
+        about: state.about().map(|person| directory.person_name(person)).unwrap_or_default(),
         fields: fields_of(doc, state, Map::Fields),
         items: items_of(doc, state),
         notes: notes.into_iter().map(|(_, value)| value.to_string()).collect(),
@@ -219,12 +341,11 @@ pub fn case(doc: &Document, state: &State, look: Look<'_>) -> CaseView {
             .map(|(id, a)| appointment(&id.to_string(), a, look))
             .collect(),
         clashes: state.clashes.iter().map(|c| clash_view(c, state, flow, look)).collect(),
-        exceptions: state
-            .exceptions
-            .iter()
-            .map(|(e, r)| (e.what.what.clone(), r.as_ref().map(|r| r.what.clone()).unwrap_or_default()))
-            .collect(),
-        contacts: state.contacts.iter().map(|c| (c.what.channel.clone(), c.what.words.clone())).collect(),
+        exceptions: state.exceptions.iter().map(|e| exception(e, look)).collect(),
+        contacts: state.contacts.iter().map(|c| contact(c, look)).collect(),
+        escalations: state.escalations.iter().map(|e| escalation(e, look)).collect(),
+        parts: state.parts.iter().map(|p| part(p, look)).collect(),
+        payments: money.map(|m| m.payments.iter().map(|p| payment(p, look)).collect()).unwrap_or_default(),
         paused: open_pause.map(|(p, _)| p.what.clone()).unwrap_or_default(),
         unknown: u32::try_from(state.unknown).unwrap_or(u32::MAX),
         heads: doc.heads().iter().map(ToString::to_string).collect(),
@@ -267,11 +388,60 @@ fn proposal(doc: &Document, p: &Proposal, look: Look<'_>) -> ProposalView {
     }
 }
 
-fn step_view(
-    flow: Option<&Flow>,
-    s: &crate::fold::Saying<crate::fact::kinds::Step>,
-    look: Look<'_>,
-) -> StepView {
+fn evidence(given: &[Evidence]) -> Vec<EvidenceView> {
+    let view = |e: &Evidence| EvidenceView {
+        kind: kind_name(e.kind),
+        text: e.text.clone().unwrap_or_default(),
+        blob: e.blob.map(|blob| blob.to_string()).unwrap_or_default(),
+        media: e.media.clone().unwrap_or_default(),
+        document: e.document.as_ref().map(ToString::to_string).unwrap_or_default(),
+    };
+    given.iter().map(view).collect()
+}
+
+/// Who said something, and when.
+fn sayer(said: Said, look: Look<'_>) -> (String, UnixMs) {
+    (look.rules.directory.person_name(said.by), said.at.best().0)
+}
+
+fn exception((e, resolved): &(Saying<Exception>, Option<Saying<String>>), look: Look<'_>) -> ExceptionView {
+    let (by, at_ms) = sayer(e.said, look);
+    ExceptionView {
+        fact: e.said.fact.to_string(),
+        what: e.what.what.clone(),
+        resolved: resolved.as_ref().map(|r| r.what.clone()).unwrap_or_default(),
+        by,
+        at_ms,
+        evidence: evidence(&e.what.evidence),
+    }
+}
+
+fn contact(c: &Saying<Contact>, look: Look<'_>) -> ContactView {
+    let (by, at_ms) = sayer(c.said, look);
+    let Contact { channel, words, evidence: given } = &c.what;
+    ContactView { channel: channel.clone(), words: words.clone(), by, at_ms, evidence: evidence(given) }
+}
+
+fn escalation(e: &Saying<Escalated>, look: Look<'_>) -> EscalationView {
+    let (by, at_ms) = sayer(e.said, look);
+    let roles = look.rules.at(at_ms).map(|(_, policy)| &policy.roles);
+    let role = roles.and_then(|roles| roles.get(&e.what.to));
+    let to = role.map_or_else(|| e.what.to.to_string(), |role| role.title.zh.clone());
+    EscalationView { to, reason: e.what.reason.clone(), by, at_ms }
+}
+
+fn part(p: &Saying<Part>, look: Look<'_>) -> PartView {
+    let (by, at_ms) = sayer(p.said, look);
+    PartView { sku: p.what.sku.clone(), quantity: p.what.quantity, used: p.what.consumed, by, at_ms }
+}
+
+fn payment(p: &Saying<Payment>, look: Look<'_>) -> PaymentView {
+    let (by, at_ms) = sayer(p.said, look);
+    let (amount, method) = (p.what.amount.to_string(), p.what.method.clone());
+    PaymentView { amount, method, by, at_ms, evidence: evidence(&p.what.evidence) }
+}
+
+fn step_view(flow: Option<&Flow>, s: &Saying<StepFact>, look: Look<'_>) -> StepView {
     let (at_ms, source) = s.said.at.best();
     StepView {
         fact: s.said.fact.to_string(),
@@ -282,7 +452,10 @@ fn step_view(
         at_ms,
         trusted_time: source == TimeSource::Trusted,
         signed: s.what.signature.is_some(),
-        evidence: u32::try_from(s.what.evidence.len()).unwrap_or(u32::MAX),
+        signer: s.what.signature.as_ref().map(|signature| signature.signer.clone()).unwrap_or_default(),
+        items: s.what.items.iter().map(ToString::to_string).collect(),
+        note: s.what.note.clone().unwrap_or_default(),
+        evidence: evidence(&s.what.evidence),
         values: s.what.values.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),
     }
 }
@@ -317,14 +490,17 @@ pub fn next_steps(doc: &Document, state: &State, look: Look<'_>) -> Vec<NextView
     open.map(view).collect()
 }
 
-fn needs(step: &Step) -> Vec<String> {
-    let evidence = |kind: &EvidenceKind| match kind {
+const fn kind_name(kind: EvidenceKind) -> &'static str {
+    match kind {
         EvidenceKind::TextMessage => "text-message",
         EvidenceKind::Photo => "photo",
         EvidenceKind::Signature => "signature",
         EvidenceKind::File => "file",
-    };
-    let mut needs: Vec<String> = step.evidence.iter().map(|k| evidence(k).to_owned()).collect();
+    }
+}
+
+fn needs(step: &Step) -> Vec<String> {
+    let mut needs: Vec<String> = step.evidence.iter().map(|kind| kind_name(*kind).to_owned()).collect();
     needs
         .extend([&step.documents, &step.checks, &step.values].into_iter().flatten().map(ToString::to_string));
     if step.signature {

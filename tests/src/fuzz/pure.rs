@@ -162,7 +162,7 @@ fn look(company: &Company, doc: &Document) {
     let state = fold(doc, &rules);
     assert_eq!(format!("{state:?}"), format!("{:?}", fold(doc, &rules)), "the fold is pure");
     outline(doc);
-    drop(case(doc, &state, Look { rules, person: company.person, now_ms: NOW_MS }));
+    drop(case(doc, &state, Some(&state), Look { rules, person: company.person, now_ms: NOW_MS }));
     drop(Row::of(doc, &state, &rules));
     if doc.id().kind() == DocKind::Directory {
         let directory = Directory::read(doc);

@@ -50,7 +50,7 @@ pub struct Answer {
     pub media: String,
     /// Head, in lower case.
     pub head: String,
-    /// JSON; null where it is not.
+    /// JSON, or the text where it is none.
     pub body: Value,
 }
 
@@ -97,7 +97,7 @@ fn heard(mut socket: TcpStream) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
     let media = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-type: ").map(str::to_owned));
-    let body = serde_json::from_str(body).unwrap_or(Value::Null);
+    let body = serde_json::from_str(body).unwrap_or_else(|_| body.into());
     Answer { status, media: media.unwrap_or_default(), head: head.to_lowercase(), body }
 }
 

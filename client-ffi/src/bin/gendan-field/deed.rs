@@ -41,6 +41,12 @@ pub enum Deed {
     Notices,
     /// 单据详情 — an order, ticket, matter or record, whole.
     Case { doc: String },
+    /// 规则发现 — what the rules find of a document, for people to decide about.
+    Findings { doc: String },
+    /// 待告知客户 — what there is to tell the customer.
+    Drafts { doc: String },
+    /// 现行制度 — the policy in force, as JSON.
+    Policy,
     /// 被搁置的记录 — what the relay holds back.
     Held,
     /// 同步状态 — how far this device is in step.
@@ -369,6 +375,15 @@ impl Deed {
             Self::Stocks => client.stocks().and_then(|s| shown("stocks", &s, words::stocks(&s))),
             Self::Notices => client.notices().and_then(|n| shown("notices", &n, words::notices(&n))),
             Self::Case { doc } => client.case(doc).and_then(|c| shown("case", &c, words::case(&c))),
+            Self::Findings { doc } => {
+                client.findings(doc).and_then(|f| shown("findings", &f, words::findings(&f)))
+            }
+            Self::Drafts { doc } => client.drafts(doc).and_then(|d| shown("drafts", &d, words::drafts(&d))),
+            Self::Policy => {
+                let words = client.policy()?;
+                let policy: serde_json::Value = serde_json::from_str(&words).unwrap_or_default();
+                Ok(Shown { value: json!({ "policy": policy }), words })
+            }
             Self::Held => client.held().and_then(|h| shown("held", &h, words::held(&h))),
             Self::State => client.sync_state().and_then(|s| shown("state", &s, words::state(&s))),
             Self::People => client.people().and_then(|p| shown("people", &p, words::people(&p))),

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use client_ffi::views::{
-    Case, Done, HeldLine, Line, Myself, NoticeLine, PersonLine, PhotoLine, Stock, StoreLine, SyncState,
+    Case, Done, DraftLine, FindingLine, HeldLine, Line, Myself, NoticeLine, PersonLine, PhotoLine, Stock,
+    StoreLine, SyncState,
 };
 
 /// A line of text; writing to memory cannot fail.
@@ -81,6 +82,27 @@ pub fn stocks(stocks: &[Stock]) -> String {
     out
 }
 
+/// What the rules find.
+pub fn findings(findings: &[FindingLine]) -> String {
+    let mut out = format!("{}项 {} found\n", findings.len(), findings.len());
+    for f in findings {
+        let proposed = or_dash(if f.amount.is_empty() { &f.penalty } else { &f.amount });
+        say!(out, "{} {} ({}) [{}]  {}  {proposed}", f.title, f.title_en, f.rule, f.verdict, f.clause);
+    }
+    out
+}
+
+/// What there is to tell the customer.
+pub fn drafts(drafts: &[DraftLine]) -> String {
+    let mut out = String::new();
+    for d in drafts {
+        let told = if d.told { "已联系 told" } else { "未告知 not told" };
+        say!(out, "{} [{told}]  {}", d.words, d.clause);
+        say!(out, "    {}", d.words_en);
+    }
+    out
+}
+
 /// An order or ticket, whole.
 pub fn case(case: &Case) -> String {
     let mut out = String::new();
@@ -114,7 +136,7 @@ pub fn case(case: &Case) -> String {
             step.step,
             step.outcome,
             step.by,
-            step.evidence
+            step.evidence.len()
         );
     }
     for visit in &case.visits {
@@ -167,7 +189,17 @@ fn tail(out: &mut String, case: &Case) {
         );
     }
     for contact in &case.contacts {
-        say!(out, "联系 contact  {}: {}", contact.channel, contact.words);
+        say!(out, "联系 contact  {}: {}  {}", contact.channel, contact.words, contact.by);
+    }
+    for passed in &case.escalations {
+        say!(out, "上报 escalated  {}: {}  {}", passed.to, passed.reason, passed.by);
+    }
+    for part in &case.parts {
+        let used = if part.used { "已用 used" } else { "需要 needed" };
+        say!(out, "备件 part  {} × {} {used}  {}", part.sku, part.quantity, part.by);
+    }
+    for payment in &case.payments {
+        say!(out, "收款 payment  {} {}  {}", payment.amount, payment.method, payment.by);
     }
     if !case.paused.is_empty() {
         say!(out, "计时暂停:{}。 The clock stands still: {}.", case.paused, case.paused);

@@ -86,7 +86,7 @@ const ORDERS: &[(u8, &str, &str, &[&str])] = &[
     (8, "general", "visit", &["visited", "fed-back"]),
     (9, "general", "opportunity", &["needs", "presented", "quoted", "contract"]),
     (9, "general", "weekly-report", &["reported", "read"]),
-    (9, "general", "target", &["set", "planned", "told", "attained"]),
+    (9, "general", "target", &["set", "planned", "published", "attained"]),
     (9, "general", "service", &["recorded", "diagnosed", "solved"]),
     (
         10,

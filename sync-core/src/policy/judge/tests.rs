@@ -24,6 +24,7 @@ fn event(n: u8, step: &str, at: &str) -> Event {
         at: trusted(ms(at)),
         by: PersonId::from_bytes([1; 16]),
         items: 2,
+        whole: true,
         resolves: None,
     }
 }
@@ -338,6 +339,7 @@ proptest! {
             at: Stamp { wall_ms: *at, offset_min: 0, trusted_ms: None, known_since_ms: *known_since_ms },
             by: PersonId::from_bytes([1; 16]),
             items: *items,
+            whole: true,
             resolves: None,
         };
         let date = |days: u16| NaiveDate::from_ymd_opt(2000, 1, 1).unwrap() + Days::new(days.into());

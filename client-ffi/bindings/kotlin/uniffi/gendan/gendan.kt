@@ -778,11 +778,15 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_decline(
     ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_drafts(
+    ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_edit(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_escalate(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_fetch_photo(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_findings(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_held(
     ): Int
@@ -815,6 +819,8 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_client_ffi_checksum_method_fieldclient_people(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_photos(
+    ): Int
+    external fun uniffi_client_ffi_checksum_method_fieldclient_policy(
     ): Int
     external fun uniffi_client_ffi_checksum_method_fieldclient_propose_found(
     ): Int
@@ -936,12 +942,16 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_decline(`ptr`: Long,`doc`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_drafts(`ptr`: Long,`doc`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_edit(`ptr`: Long,`doc`: RustBuffer.ByValue,`changes`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_escalate(`ptr`: Long,`doc`: RustBuffer.ByValue,`to`: RustBuffer.ByValue,`reason`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_fetch_photo(`ptr`: Long,`doc`: RustBuffer.ByValue,`hash`: RustBuffer.ByValue,`limitMs`: RustBuffer.ByValue,`cancel`: RustBuffer.ByValue,
     ): Long
+    external fun uniffi_client_ffi_fn_method_fieldclient_findings(`ptr`: Long,`doc`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_held(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_mark_read(`ptr`: Long,`notices`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
@@ -973,6 +983,8 @@ internal object UniffiLib {
     external fun uniffi_client_ffi_fn_method_fieldclient_people(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_photos(`ptr`: Long,`doc`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): RustBuffer.ByValue
+    external fun uniffi_client_ffi_fn_method_fieldclient_policy(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_client_ffi_fn_method_fieldclient_propose_found(`ptr`: Long,`record`: RustBuffer.ByValue,`rule`: RustBuffer.ByValue,`kind`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -1177,7 +1189,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_cancel() and 0xFFFF) != 59090) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_case() and 0xFFFF) != 50997) {
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_case() and 0xFFFF) != 13803) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_check() and 0xFFFF) != 29266) {
@@ -1201,6 +1213,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_decline() and 0xFFFF) != 51866) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_drafts() and 0xFFFF) != 27783) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_edit() and 0xFFFF) != 38226) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1208,6 +1223,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_fetch_photo() and 0xFFFF) != 11876) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_findings() and 0xFFFF) != 7396) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_held() and 0xFFFF) != 44190) {
@@ -1256,6 +1274,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_photos() and 0xFFFF) != 10839) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_client_ffi_checksum_method_fieldclient_policy() and 0xFFFF) != 50554) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_client_ffi_checksum_method_fieldclient_propose_found() and 0xFFFF) != 55222) {
@@ -2327,6 +2348,11 @@ public interface FieldClientInterface {
     fun `decline`(`doc`: kotlin.String, `reason`: kotlin.String): Done
     
     /**
+     * What there is to tell the customer of an order or ticket; at most one draft of each kind.
+     */
+    fun `drafts`(`doc`: kotlin.String): List<DraftLine>
+    
+    /**
      * Proposes other values: key → text, or nothing to remove it.
      */
     fun `edit`(`doc`: kotlin.String, `changes`: Map<kotlin.String, kotlin.String?>): Done
@@ -2343,6 +2369,11 @@ public interface FieldClientInterface {
      * they are here.
      */
     suspend fun `fetchPhoto`(`doc`: kotlin.String, `hash`: kotlin.String, `limitMs`: kotlin.ULong?, `cancel`: Cancel?): kotlin.ByteArray
+    
+    /**
+     * What the rules find of a case as of now; nothing of it is in force before people decide.
+     */
+    fun `findings`(`doc`: kotlin.String): List<FindingLine>
     
     /**
      * What the relay holds back, oldest first.
@@ -2423,6 +2454,12 @@ public interface FieldClientInterface {
      * The photos and files that a document names.
      */
     fun `photos`(`doc`: kotlin.String): List<PhotoLine>
+    
+    /**
+     * The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+     * empty before the first.
+     */
+    fun `policy`(): kotlin.String
     
     /**
      * Proposes, in a record about a person, what the rules found of the case that it rests on; `kind` is the
@@ -2897,6 +2934,24 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
 
     
     /**
+     * What there is to tell the customer of an order or ticket; at most one draft of each kind.
+     */
+    @Throws(FieldException::class)override fun `drafts`(`doc`: kotlin.String): List<DraftLine> {
+            return FfiConverterSequenceTypeDraftLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_drafts(
+        it,
+        
+        FfiConverterString.lower(`doc`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * Proposes other values: key → text, or nothing to remove it.
      */
     @Throws(FieldException::class)override fun `edit`(`doc`: kotlin.String, `changes`: Map<kotlin.String, kotlin.String?>): Done {
@@ -2964,6 +3019,24 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         FieldException.ErrorHandler,
     )
     }
+
+    
+    /**
+     * What the rules find of a case as of now; nothing of it is in force before people decide.
+     */
+    @Throws(FieldException::class)override fun `findings`(`doc`: kotlin.String): List<FindingLine> {
+            return FfiConverterSequenceTypeFindingLine.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_findings(
+        it,
+        
+        FfiConverterString.lower(`doc`),_status)
+}
+    }
+    )
+    }
+    
 
     
     /**
@@ -3253,6 +3326,24 @@ open class FieldClient: Disposable, AutoCloseable, FieldClientInterface
         it,
         
         FfiConverterString.lower(`doc`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
+     * The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
+     * empty before the first.
+     */
+    @Throws(FieldException::class)override fun `policy`(): kotlin.String {
+            return FfiConverterString.lift(
+    callWithHandle {
+    uniffiRustCallWithError(FieldException) { _status ->
+    UniffiLib.uniffi_client_ffi_fn_method_fieldclient_policy(
+        it,
+        _status)
 }
     }
     )
@@ -4742,6 +4833,26 @@ data class Case (
     var `openedMs`: kotlin.Long?
     , 
     /**
+     * How urgent a ticket is, by its name in the policy; empty where nobody said.
+     */
+    var `urgency`: kotlin.String
+    , 
+    /**
+     * How the request came.
+     */
+    var `channel`: kotlin.String
+    , 
+    /**
+     * The document that it rests on, such as a ticket's order.
+     */
+    var `restsOn`: kotlin.String
+    , 
+    /**
+     * The person whom it is about.
+     */
+    var `about`: kotlin.String
+    , 
+    /**
      * Fields in force.
      */
     var `fields`: List<FieldLine>
@@ -4792,6 +4903,21 @@ data class Case (
     var `contacts`: List<ContactLine>
     , 
     /**
+     * What was passed upward.
+     */
+    var `escalations`: List<EscalationLine>
+    , 
+    /**
+     * Parts needed and used.
+     */
+    var `parts`: List<NeededPart>
+    , 
+    /**
+     * Payments, where this person sees amounts.
+     */
+    var `payments`: List<PaymentLine>
+    , 
+    /**
      * Facts that only a newer app understands.
      */
     var `unknown`: kotlin.UInt
@@ -4832,6 +4958,10 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterOptionalLong.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
             FfiConverterSequenceTypeFieldLine.read(buf),
             FfiConverterSequenceTypeItemLine.read(buf),
             FfiConverterSequenceString.read(buf),
@@ -4842,6 +4972,9 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterSequenceTypeClashLine.read(buf),
             FfiConverterSequenceTypeExceptionLine.read(buf),
             FfiConverterSequenceTypeContactLine.read(buf),
+            FfiConverterSequenceTypeEscalationLine.read(buf),
+            FfiConverterSequenceTypeNeededPart.read(buf),
+            FfiConverterSequenceTypePaymentLine.read(buf),
             FfiConverterUInt.read(buf),
             FfiConverterString.read(buf),
             FfiConverterSequenceString.read(buf),
@@ -4860,6 +4993,10 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterBoolean.allocationSize(value.`cleared`) +
             FfiConverterBoolean.allocationSize(value.`recordInForce`) +
             FfiConverterOptionalLong.allocationSize(value.`openedMs`) +
+            FfiConverterString.allocationSize(value.`urgency`) +
+            FfiConverterString.allocationSize(value.`channel`) +
+            FfiConverterString.allocationSize(value.`restsOn`) +
+            FfiConverterString.allocationSize(value.`about`) +
             FfiConverterSequenceTypeFieldLine.allocationSize(value.`fields`) +
             FfiConverterSequenceTypeItemLine.allocationSize(value.`items`) +
             FfiConverterSequenceString.allocationSize(value.`notes`) +
@@ -4870,6 +5007,9 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterSequenceTypeClashLine.allocationSize(value.`clashes`) +
             FfiConverterSequenceTypeExceptionLine.allocationSize(value.`exceptions`) +
             FfiConverterSequenceTypeContactLine.allocationSize(value.`contacts`) +
+            FfiConverterSequenceTypeEscalationLine.allocationSize(value.`escalations`) +
+            FfiConverterSequenceTypeNeededPart.allocationSize(value.`parts`) +
+            FfiConverterSequenceTypePaymentLine.allocationSize(value.`payments`) +
             FfiConverterUInt.allocationSize(value.`unknown`) +
             FfiConverterString.allocationSize(value.`paused`) +
             FfiConverterSequenceString.allocationSize(value.`heads`)
@@ -4887,6 +5027,10 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterBoolean.write(value.`cleared`, buf)
             FfiConverterBoolean.write(value.`recordInForce`, buf)
             FfiConverterOptionalLong.write(value.`openedMs`, buf)
+            FfiConverterString.write(value.`urgency`, buf)
+            FfiConverterString.write(value.`channel`, buf)
+            FfiConverterString.write(value.`restsOn`, buf)
+            FfiConverterString.write(value.`about`, buf)
             FfiConverterSequenceTypeFieldLine.write(value.`fields`, buf)
             FfiConverterSequenceTypeItemLine.write(value.`items`, buf)
             FfiConverterSequenceString.write(value.`notes`, buf)
@@ -4897,6 +5041,9 @@ public object FfiConverterTypeCase: FfiConverterRustBuffer<Case> {
             FfiConverterSequenceTypeClashLine.write(value.`clashes`, buf)
             FfiConverterSequenceTypeExceptionLine.write(value.`exceptions`, buf)
             FfiConverterSequenceTypeContactLine.write(value.`contacts`, buf)
+            FfiConverterSequenceTypeEscalationLine.write(value.`escalations`, buf)
+            FfiConverterSequenceTypeNeededPart.write(value.`parts`, buf)
+            FfiConverterSequenceTypePaymentLine.write(value.`payments`, buf)
             FfiConverterUInt.write(value.`unknown`, buf)
             FfiConverterString.write(value.`paused`, buf)
             FfiConverterSequenceString.write(value.`heads`, buf)
@@ -5092,6 +5239,21 @@ data class ContactLine (
      * What was said.
      */
     var `words`: kotlin.String
+    , 
+    /**
+     * Who logged it.
+     */
+    var `by`: kotlin.String
+    , 
+    /**
+     * When.
+     */
+    var `atMs`: kotlin.Long
+    , 
+    /**
+     * What proves it.
+     */
+    var `evidence`: List<EvidenceLine>
     
 ){
     
@@ -5110,17 +5272,26 @@ public object FfiConverterTypeContactLine: FfiConverterRustBuffer<ContactLine> {
         return ContactLine(
             FfiConverterString.read(buf),
             FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+            FfiConverterSequenceTypeEvidenceLine.read(buf),
         )
     }
 
     override fun allocationSize(value: ContactLine) = (
             FfiConverterString.allocationSize(value.`channel`) +
-            FfiConverterString.allocationSize(value.`words`)
+            FfiConverterString.allocationSize(value.`words`) +
+            FfiConverterString.allocationSize(value.`by`) +
+            FfiConverterLong.allocationSize(value.`atMs`) +
+            FfiConverterSequenceTypeEvidenceLine.allocationSize(value.`evidence`)
     )
 
     override fun write(value: ContactLine, buf: ByteBuffer) {
             FfiConverterString.write(value.`channel`, buf)
             FfiConverterString.write(value.`words`, buf)
+            FfiConverterString.write(value.`by`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+            FfiConverterSequenceTypeEvidenceLine.write(value.`evidence`, buf)
     }
 }
 
@@ -5168,6 +5339,219 @@ public object FfiConverterTypeDone: FfiConverterRustBuffer<Done> {
     override fun write(value: Done, buf: ByteBuffer) {
             FfiConverterString.write(value.`command`, buf)
             FfiConverterSequenceString.write(value.`docs`, buf)
+    }
+}
+
+
+
+/**
+ * Words for the customer, to be read over by whoever sends them.
+ */
+data class DraftLine (
+    /**
+     * `result`, `refusal`, `date`, `exception`, `visit` or `progress`.
+     */
+    var `kind`: kotlin.String
+    , 
+    /**
+     * The words, in Chinese.
+     */
+    var `words`: kotlin.String
+    , 
+    /**
+     * The words, in English.
+     */
+    var `wordsEn`: kotlin.String
+    , 
+    /**
+     * The clause that wants it told.
+     */
+    var `clause`: kotlin.String
+    , 
+    /**
+     * When what it tells of was.
+     */
+    var `atMs`: kotlin.Long
+    , 
+    /**
+     * Somebody has been in contact with the customer since.
+     */
+    var `told`: kotlin.Boolean
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeDraftLine: FfiConverterRustBuffer<DraftLine> {
+    override fun read(buf: ByteBuffer): DraftLine {
+        return DraftLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+            FfiConverterBoolean.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: DraftLine) = (
+            FfiConverterString.allocationSize(value.`kind`) +
+            FfiConverterString.allocationSize(value.`words`) +
+            FfiConverterString.allocationSize(value.`wordsEn`) +
+            FfiConverterString.allocationSize(value.`clause`) +
+            FfiConverterLong.allocationSize(value.`atMs`) +
+            FfiConverterBoolean.allocationSize(value.`told`)
+    )
+
+    override fun write(value: DraftLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`kind`, buf)
+            FfiConverterString.write(value.`words`, buf)
+            FfiConverterString.write(value.`wordsEn`, buf)
+            FfiConverterString.write(value.`clause`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+            FfiConverterBoolean.write(value.`told`, buf)
+    }
+}
+
+
+
+/**
+ * Something that was passed upward.
+ */
+data class EscalationLine (
+    /**
+     * The role it went to, as people call it.
+     */
+    var `to`: kotlin.String
+    , 
+    /**
+     * Why.
+     */
+    var `reason`: kotlin.String
+    , 
+    /**
+     * Who passed it on.
+     */
+    var `by`: kotlin.String
+    , 
+    /**
+     * When.
+     */
+    var `atMs`: kotlin.Long
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeEscalationLine: FfiConverterRustBuffer<EscalationLine> {
+    override fun read(buf: ByteBuffer): EscalationLine {
+        return EscalationLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: EscalationLine) = (
+            FfiConverterString.allocationSize(value.`to`) +
+            FfiConverterString.allocationSize(value.`reason`) +
+            FfiConverterString.allocationSize(value.`by`) +
+            FfiConverterLong.allocationSize(value.`atMs`)
+    )
+
+    override fun write(value: EscalationLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`to`, buf)
+            FfiConverterString.write(value.`reason`, buf)
+            FfiConverterString.write(value.`by`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+    }
+}
+
+
+
+/**
+ * A photo, file or message that was attached.
+ */
+data class EvidenceLine (
+    /**
+     * `text-message`, `photo`, `file` or `signature`.
+     */
+    var `kind`: kotlin.String
+    , 
+    /**
+     * A message, word for word.
+     */
+    var `text`: kotlin.String
+    , 
+    /**
+     * The photo's or file's hash, hex; empty for a message.
+     */
+    var `blob`: kotlin.String
+    , 
+    /**
+     * Its media type, such as `image/jpeg`.
+     */
+    var `media`: kotlin.String
+    , 
+    /**
+     * The document of a checklist that it is.
+     */
+    var `document`: kotlin.String
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeEvidenceLine: FfiConverterRustBuffer<EvidenceLine> {
+    override fun read(buf: ByteBuffer): EvidenceLine {
+        return EvidenceLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: EvidenceLine) = (
+            FfiConverterString.allocationSize(value.`kind`) +
+            FfiConverterString.allocationSize(value.`text`) +
+            FfiConverterString.allocationSize(value.`blob`) +
+            FfiConverterString.allocationSize(value.`media`) +
+            FfiConverterString.allocationSize(value.`document`)
+    )
+
+    override fun write(value: EvidenceLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`kind`, buf)
+            FfiConverterString.write(value.`text`, buf)
+            FfiConverterString.write(value.`blob`, buf)
+            FfiConverterString.write(value.`media`, buf)
+            FfiConverterString.write(value.`document`, buf)
     }
 }
 
@@ -5245,7 +5629,7 @@ public object FfiConverterTypeEvidenceWish: FfiConverterRustBuffer<EvidenceWish>
 
 
 /**
- * An exception and how it was resolved.
+ * Something that endangers quality or date.
  */
 data class ExceptionLine (
     /**
@@ -5262,6 +5646,21 @@ data class ExceptionLine (
      * How it was resolved; empty where it is not.
      */
     var `resolved`: kotlin.String
+    , 
+    /**
+     * Who reported it.
+     */
+    var `by`: kotlin.String
+    , 
+    /**
+     * When.
+     */
+    var `atMs`: kotlin.Long
+    , 
+    /**
+     * What proves it.
+     */
+    var `evidence`: List<EvidenceLine>
     
 ){
     
@@ -5281,19 +5680,28 @@ public object FfiConverterTypeExceptionLine: FfiConverterRustBuffer<ExceptionLin
             FfiConverterString.read(buf),
             FfiConverterString.read(buf),
             FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+            FfiConverterSequenceTypeEvidenceLine.read(buf),
         )
     }
 
     override fun allocationSize(value: ExceptionLine) = (
             FfiConverterString.allocationSize(value.`fact`) +
             FfiConverterString.allocationSize(value.`what`) +
-            FfiConverterString.allocationSize(value.`resolved`)
+            FfiConverterString.allocationSize(value.`resolved`) +
+            FfiConverterString.allocationSize(value.`by`) +
+            FfiConverterLong.allocationSize(value.`atMs`) +
+            FfiConverterSequenceTypeEvidenceLine.allocationSize(value.`evidence`)
     )
 
     override fun write(value: ExceptionLine, buf: ByteBuffer) {
             FfiConverterString.write(value.`fact`, buf)
             FfiConverterString.write(value.`what`, buf)
             FfiConverterString.write(value.`resolved`, buf)
+            FfiConverterString.write(value.`by`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+            FfiConverterSequenceTypeEvidenceLine.write(value.`evidence`, buf)
     }
 }
 
@@ -5349,6 +5757,117 @@ public object FfiConverterTypeFieldLine: FfiConverterRustBuffer<FieldLine> {
             FfiConverterString.write(value.`key`, buf)
             FfiConverterString.write(value.`title`, buf)
             FfiConverterString.write(value.`value`, buf)
+    }
+}
+
+
+
+/**
+ * What a rule finds of a case, for people to decide about.
+ */
+data class FindingLine (
+    /**
+     * The rule, by which it is proposed in a record about a person.
+     */
+    var `rule`: kotlin.String
+    , 
+    /**
+     * What people call it.
+     */
+    var `title`: kotlin.String
+    , 
+    /**
+     * In English.
+     */
+    var `titleEn`: kotlin.String
+    , 
+    /**
+     * The clause that it rests on.
+     */
+    var `clause`: kotlin.String
+    , 
+    /**
+     * The step that it is about.
+     */
+    var `step`: kotlin.String
+    , 
+    /**
+     * The roles that it is about.
+     */
+    var `about`: List<kotlin.String>
+    , 
+    /**
+     * `breach`, `due` or `undecidable`.
+     */
+    var `verdict`: kotlin.String
+    , 
+    /**
+     * What the policy proposes for each of them, `50.00 CNY`; empty where it proposes no money.
+     */
+    var `amount`: kotlin.String
+    , 
+    /**
+     * The grade of penalty that it proposes; empty where it proposes none.
+     */
+    var `penalty`: kotlin.String
+    , 
+    /**
+     * When it was or is due.
+     */
+    var `dueMs`: kotlin.Long?
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeFindingLine: FfiConverterRustBuffer<FindingLine> {
+    override fun read(buf: ByteBuffer): FindingLine {
+        return FindingLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterSequenceString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterOptionalLong.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: FindingLine) = (
+            FfiConverterString.allocationSize(value.`rule`) +
+            FfiConverterString.allocationSize(value.`title`) +
+            FfiConverterString.allocationSize(value.`titleEn`) +
+            FfiConverterString.allocationSize(value.`clause`) +
+            FfiConverterString.allocationSize(value.`step`) +
+            FfiConverterSequenceString.allocationSize(value.`about`) +
+            FfiConverterString.allocationSize(value.`verdict`) +
+            FfiConverterString.allocationSize(value.`amount`) +
+            FfiConverterString.allocationSize(value.`penalty`) +
+            FfiConverterOptionalLong.allocationSize(value.`dueMs`)
+    )
+
+    override fun write(value: FindingLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`rule`, buf)
+            FfiConverterString.write(value.`title`, buf)
+            FfiConverterString.write(value.`titleEn`, buf)
+            FfiConverterString.write(value.`clause`, buf)
+            FfiConverterString.write(value.`step`, buf)
+            FfiConverterSequenceString.write(value.`about`, buf)
+            FfiConverterString.write(value.`verdict`, buf)
+            FfiConverterString.write(value.`amount`, buf)
+            FfiConverterString.write(value.`penalty`, buf)
+            FfiConverterOptionalLong.write(value.`dueMs`, buf)
     }
 }
 
@@ -5884,6 +6403,77 @@ public object FfiConverterTypeMyself: FfiConverterRustBuffer<Myself> {
 
 
 /**
+ * A part that the job needs, or that it used.
+ */
+data class NeededPart (
+    /**
+     * The part.
+     */
+    var `sku`: kotlin.String
+    , 
+    /**
+     * How many.
+     */
+    var `quantity`: kotlin.UInt
+    , 
+    /**
+     * Used; otherwise needed.
+     */
+    var `used`: kotlin.Boolean
+    , 
+    /**
+     * Who said it.
+     */
+    var `by`: kotlin.String
+    , 
+    /**
+     * When.
+     */
+    var `atMs`: kotlin.Long
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeNeededPart: FfiConverterRustBuffer<NeededPart> {
+    override fun read(buf: ByteBuffer): NeededPart {
+        return NeededPart(
+            FfiConverterString.read(buf),
+            FfiConverterUInt.read(buf),
+            FfiConverterBoolean.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: NeededPart) = (
+            FfiConverterString.allocationSize(value.`sku`) +
+            FfiConverterUInt.allocationSize(value.`quantity`) +
+            FfiConverterBoolean.allocationSize(value.`used`) +
+            FfiConverterString.allocationSize(value.`by`) +
+            FfiConverterLong.allocationSize(value.`atMs`)
+    )
+
+    override fun write(value: NeededPart, buf: ByteBuffer) {
+            FfiConverterString.write(value.`sku`, buf)
+            FfiConverterUInt.write(value.`quantity`, buf)
+            FfiConverterBoolean.write(value.`used`, buf)
+            FfiConverterString.write(value.`by`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+    }
+}
+
+
+
+/**
  * A step that may come next.
  */
 data class NextStep (
@@ -6202,6 +6792,77 @@ public object FfiConverterTypePartLine: FfiConverterRustBuffer<PartLine> {
     override fun write(value: PartLine, buf: ByteBuffer) {
             FfiConverterString.write(value.`sku`, buf)
             FfiConverterLong.write(value.`count`, buf)
+    }
+}
+
+
+
+/**
+ * A payment; seen by who sees amounts.
+ */
+data class PaymentLine (
+    /**
+     * How much, `100.00 CNY`; negative for a refund.
+     */
+    var `amount`: kotlin.String
+    , 
+    /**
+     * Cash, transfer, card.
+     */
+    var `method`: kotlin.String
+    , 
+    /**
+     * Who took it.
+     */
+    var `by`: kotlin.String
+    , 
+    /**
+     * When.
+     */
+    var `atMs`: kotlin.Long
+    , 
+    /**
+     * What proves it.
+     */
+    var `evidence`: List<EvidenceLine>
+    
+){
+    
+
+    
+
+    
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypePaymentLine: FfiConverterRustBuffer<PaymentLine> {
+    override fun read(buf: ByteBuffer): PaymentLine {
+        return PaymentLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterLong.read(buf),
+            FfiConverterSequenceTypeEvidenceLine.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: PaymentLine) = (
+            FfiConverterString.allocationSize(value.`amount`) +
+            FfiConverterString.allocationSize(value.`method`) +
+            FfiConverterString.allocationSize(value.`by`) +
+            FfiConverterLong.allocationSize(value.`atMs`) +
+            FfiConverterSequenceTypeEvidenceLine.allocationSize(value.`evidence`)
+    )
+
+    override fun write(value: PaymentLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`amount`, buf)
+            FfiConverterString.write(value.`method`, buf)
+            FfiConverterString.write(value.`by`, buf)
+            FfiConverterLong.write(value.`atMs`, buf)
+            FfiConverterSequenceTypeEvidenceLine.write(value.`evidence`, buf)
     }
 }
 
@@ -6543,9 +7204,24 @@ data class StepLine (
     var `signed`: kotlin.Boolean
     , 
     /**
-     * How many pieces of evidence it has.
+     * Who signed, as written; empty where nobody did.
      */
-    var `evidence`: kotlin.UInt
+    var `signer`: kotlin.String
+    , 
+    /**
+     * The items that it is about; empty where it is about all.
+     */
+    var `items`: List<kotlin.String>
+    , 
+    /**
+     * A remark.
+     */
+    var `note`: kotlin.String
+    , 
+    /**
+     * What proves it.
+     */
+    var `evidence`: List<EvidenceLine>
     , 
     /**
      * Values.
@@ -6575,7 +7251,10 @@ public object FfiConverterTypeStepLine: FfiConverterRustBuffer<StepLine> {
             FfiConverterLong.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
-            FfiConverterUInt.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterSequenceString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterSequenceTypeEvidenceLine.read(buf),
             FfiConverterMapStringString.read(buf),
         )
     }
@@ -6589,7 +7268,10 @@ public object FfiConverterTypeStepLine: FfiConverterRustBuffer<StepLine> {
             FfiConverterLong.allocationSize(value.`atMs`) +
             FfiConverterBoolean.allocationSize(value.`trustedTime`) +
             FfiConverterBoolean.allocationSize(value.`signed`) +
-            FfiConverterUInt.allocationSize(value.`evidence`) +
+            FfiConverterString.allocationSize(value.`signer`) +
+            FfiConverterSequenceString.allocationSize(value.`items`) +
+            FfiConverterString.allocationSize(value.`note`) +
+            FfiConverterSequenceTypeEvidenceLine.allocationSize(value.`evidence`) +
             FfiConverterMapStringString.allocationSize(value.`values`)
     )
 
@@ -6602,7 +7284,10 @@ public object FfiConverterTypeStepLine: FfiConverterRustBuffer<StepLine> {
             FfiConverterLong.write(value.`atMs`, buf)
             FfiConverterBoolean.write(value.`trustedTime`, buf)
             FfiConverterBoolean.write(value.`signed`, buf)
-            FfiConverterUInt.write(value.`evidence`, buf)
+            FfiConverterString.write(value.`signer`, buf)
+            FfiConverterSequenceString.write(value.`items`, buf)
+            FfiConverterString.write(value.`note`, buf)
+            FfiConverterSequenceTypeEvidenceLine.write(value.`evidence`, buf)
             FfiConverterMapStringString.write(value.`values`, buf)
     }
 }
@@ -8016,6 +8701,90 @@ public object FfiConverterSequenceTypeContactLine: FfiConverterRustBuffer<List<C
 /**
  * @suppress
  */
+public object FfiConverterSequenceTypeDraftLine: FfiConverterRustBuffer<List<DraftLine>> {
+    override fun read(buf: ByteBuffer): List<DraftLine> {
+        val len = buf.getInt()
+        return List<DraftLine>(len) {
+            FfiConverterTypeDraftLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<DraftLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeDraftLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<DraftLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeDraftLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeEscalationLine: FfiConverterRustBuffer<List<EscalationLine>> {
+    override fun read(buf: ByteBuffer): List<EscalationLine> {
+        val len = buf.getInt()
+        return List<EscalationLine>(len) {
+            FfiConverterTypeEscalationLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<EscalationLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeEscalationLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<EscalationLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeEscalationLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeEvidenceLine: FfiConverterRustBuffer<List<EvidenceLine>> {
+    override fun read(buf: ByteBuffer): List<EvidenceLine> {
+        val len = buf.getInt()
+        return List<EvidenceLine>(len) {
+            FfiConverterTypeEvidenceLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<EvidenceLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeEvidenceLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<EvidenceLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeEvidenceLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterSequenceTypeEvidenceWish: FfiConverterRustBuffer<List<EvidenceWish>> {
     override fun read(buf: ByteBuffer): List<EvidenceWish> {
         val len = buf.getInt()
@@ -8090,6 +8859,34 @@ public object FfiConverterSequenceTypeFieldLine: FfiConverterRustBuffer<List<Fie
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeFieldLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeFindingLine: FfiConverterRustBuffer<List<FindingLine>> {
+    override fun read(buf: ByteBuffer): List<FindingLine> {
+        val len = buf.getInt()
+        return List<FindingLine>(len) {
+            FfiConverterTypeFindingLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<FindingLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeFindingLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<FindingLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeFindingLine.write(it, buf)
         }
     }
 }
@@ -8240,6 +9037,34 @@ public object FfiConverterSequenceTypeLineVisit: FfiConverterRustBuffer<List<Lin
 /**
  * @suppress
  */
+public object FfiConverterSequenceTypeNeededPart: FfiConverterRustBuffer<List<NeededPart>> {
+    override fun read(buf: ByteBuffer): List<NeededPart> {
+        val len = buf.getInt()
+        return List<NeededPart>(len) {
+            FfiConverterTypeNeededPart.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<NeededPart>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeNeededPart.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<NeededPart>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeNeededPart.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterSequenceTypeNextStep: FfiConverterRustBuffer<List<NextStep>> {
     override fun read(buf: ByteBuffer): List<NextStep> {
         val len = buf.getInt()
@@ -8314,6 +9139,34 @@ public object FfiConverterSequenceTypePartLine: FfiConverterRustBuffer<List<Part
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypePartLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypePaymentLine: FfiConverterRustBuffer<List<PaymentLine>> {
+    override fun read(buf: ByteBuffer): List<PaymentLine> {
+        val len = buf.getInt()
+        return List<PaymentLine>(len) {
+            FfiConverterTypePaymentLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<PaymentLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypePaymentLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<PaymentLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypePaymentLine.write(it, buf)
         }
     }
 }
