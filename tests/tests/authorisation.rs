@@ -137,7 +137,7 @@ fn every_operation_asks_who_comes_and_the_table_names_them_all() {
             assert!(matches!(ask(Some(&planner)).status, 200 | 404), "{path}");
         }
     }
-    assert_eq!(asked, 3 + 28 * 4);
+    assert_eq!(asked, 3 + 29 * 4);
 }
 
 #[test]
