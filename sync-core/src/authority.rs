@@ -21,6 +21,7 @@ use crate::fold::State;
 use crate::ids::{ChangeHash, DocId, DocKind, Name, PersonId, StoreId};
 use crate::limits;
 use crate::policy::model::{CONCERNED, Flow, Policy, Power, Role, Scope, Step as StepRule, Subject};
+use crate::policy::values::CAUSE;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::UnixMs;
 
@@ -61,9 +62,14 @@ pub fn asks_what_is_in_force(payload: &Payload) -> bool {
 /// Refuses a payment for work that is free of charge. It is asked about the order or ticket as it is known
 /// where the payment is judged, since prices and payments stand in a document of their own.
 pub fn may_be_charged(subject: &State, rules: &Rules<'_>) -> Result<(), Refusal> {
+    let free = |why: Pair<'_>| Err(no(RefusalCode::FreeOfCharge).with_words("step", why));
     let waived = |step: &&StepRule| step.waives && subject.done(step.id.as_str());
-    match subject.flow(rules).and_then(|flow| flow.steps.iter().find(waived)) {
-        Some(step) => Err(no(RefusalCode::FreeOfCharge).with_words("step", step.title.pair())),
+    if let Some(step) = subject.flow(rules).and_then(|flow| flow.steps.iter().find(waived)) {
+        return free(step.title.pair());
+    }
+    let policy = subject.opened.as_ref().and_then(|opened| rules.at(opened.said.at.best().0));
+    match policy.and_then(|(_, policy)| policy.free_cause(subject.value(CAUSE)?)) {
+        Some(cause) => free(cause.pair()),
         None => Ok(()),
     }
 }

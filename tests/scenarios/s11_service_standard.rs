@@ -23,11 +23,15 @@ fn company() -> Company {
 }
 
 fn service(company: &mut Company, number: &str, engineer: &str) -> DocId {
+    classified(company, number, engineer, "product-defect")
+}
+
+fn classified(company: &mut Company, number: &str, engineer: &str, cause: &str) -> DocId {
     let fields = &[("customer", "何女士"), ("phone", "13800000000"), ("fault", "不制冷")];
     let wish = Opening { urgency: Some("normal"), channel: Some("phone"), fields, ..Opening::default() };
     let doc = company.open("K01", "service", number, wish);
     company.step("K01", doc, did("received"));
-    company.step("K01", doc, did("classified").value("class", "维修").value("cause", "product-defect"));
+    company.step("K01", doc, did("classified").value("class", "维修").value("cause", cause));
     company.step("K01", doc, did("customer-told").value("plan", "上门更换温控器"));
     company.assign("K01", doc, &[engineer], "2026-11-24", "performed");
     company.online();
@@ -197,19 +201,25 @@ fn section_6_2_a_stock_below_zero_is_a_clash_also_where_a_settlement_was_turned_
 #[test]
 fn section_6_3_a_defect_is_mended_free_of_charge_with_its_cause_named() {
     let mut company = company();
-    let doc = service(&mut company, "F1", "E01");
+    let doc = classified(&mut company, "F1", "E01", "wear");
     assert_eq!(company.refused_step("E01", doc, did("free-of-charge")), RefusalCode::ValueMissing);
+    let misuse = did("free-of-charge").value("cause", "misuse");
+    assert_eq!(company.refused_step("E01", doc, misuse), RefusalCode::ValueInvalid);
     company.step("E01", doc, did("free-of-charge").value("cause", "product-defect"));
     company.all_agree();
     assert!(company.state(doc).did("free-of-charge"));
     let paid = |amount| Command::Pay(doc, Money::new(amount, Currency::CNY), "cash".into(), vec![]);
     assert_eq!(company.refused("C01", paid(8_000)), RefusalCode::FreeOfCharge);
+    // Where the cause is known from the beginning, nobody has to say it twice.
+    let known = service(&mut company, "F2", "E01");
+    let paid = Command::Pay(known, Money::new(8_000, Currency::CNY), "cash".into(), vec![]);
+    assert_eq!(company.refused("C01", paid), RefusalCode::FreeOfCharge);
 }
 
 #[test]
 fn section_6_3_what_was_paid_before_the_defect_was_known_is_held_until_the_office_decides() {
     let mut company = company();
-    let doc = service(&mut company, "F1", "E01");
+    let doc = classified(&mut company, "F1", "E01", "wear");
     company.step("E01", doc, did("free-of-charge").value("cause", "product-defect"));
     company.perform("C01", Command::Pay(doc, Money::new(8_000, Currency::CNY), "cash".into(), vec![]));
     company.sync(&["E01", "C01"]);

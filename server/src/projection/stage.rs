@@ -12,6 +12,7 @@ use sync_core::fold::{State, fold};
 use sync_core::ids::{DocId, DocKind, ItemId, Position};
 use sync_core::money::Money;
 use sync_core::notice::Outlook;
+use sync_core::policy::values::CAUSE;
 use sync_core::time::UnixMs;
 use sync_core::view::row::Row;
 
@@ -189,8 +190,6 @@ fn texts(doc: &Document, state: &State) -> Texts {
     let text = |name: &str| text_of(&fields, name);
     let opened = state.opened.as_ref().map(|opened| &opened.what);
     // The cause in force; where none is, the one that a step named last.
-    let steps = state.steps.iter().rev();
-    let named = steps.flat_map(|s| &s.what.values).find(|(name, _)| **name == *"cause");
     let cause = Some(text("cause")).filter(|cause| !cause.is_empty());
     Texts {
         phone: text("phone"),
@@ -199,7 +198,7 @@ fn texts(doc: &Document, state: &State) -> Texts {
         customer_file: text("customer_file"),
         channel: opened.and_then(|o| o.channel.clone()).unwrap_or_default(),
         urgency: opened.and_then(|o| o.urgency.as_ref()).map(ToString::to_string).unwrap_or_default(),
-        cause: cause.or_else(|| named.map(|(_, cause)| cause.trim().to_owned())).unwrap_or_default(),
+        cause: cause.or_else(|| state.value(CAUSE).map(str::to_owned)).unwrap_or_default(),
         order: opened.and_then(|o| o.order).map(|order| order.to_string()).unwrap_or_default(),
     }
 }

@@ -12,6 +12,7 @@ use crate::fact::kinds::{Outcome, Signature, Step};
 use crate::ids::Name;
 use crate::policy::calendar::WorkCalendar;
 use crate::policy::model::{EvidenceKind, Point, Step as StepRule, Subject, Until};
+use crate::policy::values::CAUSE;
 use crate::refusal::{Refusal, RefusalCode};
 
 impl Act<'_> {
@@ -111,6 +112,13 @@ impl Act<'_> {
         if let Some([field, reason]) = policy.odd_value(self.flow()?.subject, &p.values) {
             let refusal = no(RefusalCode::ValueInvalid).with_words("field", field);
             return Err(refusal.with_words("reason", reason));
+        }
+        // What makes work free of charge rests on a cause for which it is.
+        let cause = p.values.get(CAUSE).map(|cause| cause.trim()).filter(|_| rule.waives);
+        if cause.is_some_and(|cause| !policy.free_of_charge.is_empty() && policy.free_cause(cause).is_none())
+        {
+            let refusal = no(RefusalCode::ValueInvalid).with_words("field", ("原因", "cause"));
+            return Err(refusal.with_words("reason", ("不属于免费的原因", "no cause for which it is free")));
         }
         let fails = |check: &&Name| p.values.get(*check).is_none_or(|answer| answer != StepRule::OK);
         if let Some(check) = rule.checks.iter().find(fails) {

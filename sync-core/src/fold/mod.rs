@@ -137,6 +137,12 @@ impl State {
             .iter()
             .any(|s| s.what.step == *step && matches!(s.what.outcome, Outcome::Done | Outcome::Partial))
     }
+    /// What a step last said under this name.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let mut said =
+            self.steps.iter().rev().filter_map(|s| s.what.values.iter().find(|(k, _)| **k == *name));
+        said.next().map(|(_, said)| said.trim())
+    }
     /// The newest record of a step.
     pub fn last(&self, step: &str) -> Option<&Saying<Step>> {
         self.steps.iter().rev().find(|s| s.what.step == *step)

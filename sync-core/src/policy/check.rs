@@ -357,6 +357,7 @@ impl<'p> Check<'p> {
                 self.unless(steps.contains(step), FaultCode::UnknownStep, path, step.as_str());
             }
         }
+        self.known("free_of_charge", &policy.free_of_charge, |name| policy.causes.contains_key(name));
         for (table, words) in [("causes", &policy.causes), ("survey", &policy.survey)] {
             for (name, words) in words {
                 self.words(&format!("{table}.{name}"), words);

@@ -72,6 +72,9 @@ pub struct Policy {
     /// Causes of tickets.
     #[serde(default)]
     pub causes: BTreeMap<Name, Words>,
+    /// The causes for which no payment is taken.
+    #[serde(default)]
+    pub free_of_charge: Vec<Name>,
     /// Documents that checklists of steps name.
     #[serde(default)]
     pub documents: BTreeMap<Name, Point>,

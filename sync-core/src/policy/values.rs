@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{LIFTED, MeasureForm, Policy, Subject, UPHELD, Urgency};
+use super::model::{LIFTED, MeasureForm, Policy, Subject, UPHELD, Urgency, Words};
 use crate::ids::Name;
 
 /// The value of a step that is one of the policy's causes, where it names any: figures count by it.
@@ -57,6 +57,11 @@ impl Policy {
     pub fn urgency(&self, said: Option<&Name>) -> Option<&Urgency> {
         let mildest = || self.urgencies.values().max_by_key(|urgency| urgency.resolution_hours);
         said.map_or_else(mildest, |name| self.urgencies.get(name))
+    }
+
+    /// The cause of this name, where no payment is taken for it.
+    pub fn free_cause(&self, name: &str) -> Option<&Words> {
+        self.free_of_charge.iter().find(|free| **free == *name).and_then(|free| self.causes.get(free))
     }
 
     /// What people call an answer or rating of this name, which is 1 to 5; `None` for any other value.
