@@ -65,7 +65,7 @@ impl From<Performed> for Done {
 pub struct NoticeLine {
     /// Its id, for marking it read.
     pub id: String,
-    /// `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+    /// `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal`, `exception` or `task`.
     pub kind: String,
     /// What kind it is, in Chinese.
     pub title: String,

@@ -8,6 +8,7 @@
 //!
 //! Deliberately not here: telling anybody outside (the relay does), and any judgement of its own.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -18,13 +19,13 @@ use sha2::{Digest as _, Sha256};
 use crate::directory::{Directory, Rules, Suspended};
 use crate::document::Document;
 use crate::document::history::Entry;
-use crate::fact::kinds::Payload;
+use crate::fact::kinds::{Outcome, Payload, Step};
 use crate::findings::judged;
 use crate::fold::State;
 use crate::ids::{ChangeHash, DocId, DocKind, FactId, Name, PersonId, StoreId};
 use crate::policy::calendar::WorkCalendar;
 use crate::policy::judge::{Case, Finding, Verdict, judge};
-use crate::policy::model::{NOTIFIED, Policy, Power};
+use crate::policy::model::{CONCERNED, DECIDED, NOTIFIED, PUBLISHED, Policy, Power, Step as StepRule};
 use crate::policy::review::review_due_ms;
 use crate::time::UnixMs;
 
@@ -60,11 +61,14 @@ pub enum NoticeKind {
     /// Something endangers quality or date, and nobody has resolved it.
     #[n(6)]
     Exception,
+    /// A matter or record about a person waits for this person's role.
+    #[n(7)]
+    Task,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Assignment,
         Self::Reminder,
         Self::Escalation,
@@ -72,6 +76,7 @@ impl NoticeKind {
         Self::Clash,
         Self::Proposal,
         Self::Exception,
+        Self::Task,
     ];
 
     /// Its name in views and APIs, and its title in Chinese and English.
@@ -84,6 +89,7 @@ impl NoticeKind {
             Self::Clash => ("clash", "待裁决的冲突", "clash to settle"),
             Self::Proposal => ("proposal", "待批准的修改", "change to approve"),
             Self::Exception => ("exception", "异常", "exception"),
+            Self::Task => ("task", "待办", "to be done next"),
         }
     }
 }
@@ -321,7 +327,7 @@ struct Heard<'a> {
     kind: NoticeKind,
     to: Vec<To>,
     /// What its author did, after their name.
-    words: (&'static str, &'static str),
+    words: (Cow<'static, str>, Cow<'static, str>),
     /// Why, as they typed it.
     reason: Option<&'a str>,
 }
@@ -366,7 +372,7 @@ impl Telling<'_> {
                 Some(reason) => (format!("{by}{zh}:{reason}"), format!("{by} {en}: {reason}")),
                 None => (format!("{by}{zh}"), format!("{by} {en}")),
             };
-            let plain = (zh.to_owned(), en.to_owned());
+            let plain = (zh.into_owned(), en.into_owned());
             let others = to.into_iter().filter(|to| *to != To::Person(fact.author));
             told.extend(others.map(|to| Notice {
                 plain: plain.clone(),
@@ -402,9 +408,55 @@ impl Telling<'_> {
                 let to = self.state.about().map(To::Person).into_iter().collect();
                 (Decision, to, ("书面通知您一项奖惩记录", "told you of a conduct record"), None)
             }
+            Payload::Step(p) if self.is_paper() && p.outcome == Outcome::Done => return self.step_heard(p),
             _ => return None,
         };
-        Some(Heard { kind, to, words, reason })
+        Some(Heard { kind, to, words: (words.0.into(), words.1.into()), reason })
+    }
+
+    /// Matters and records about people: what goes from one desk to the next.
+    fn is_paper(&self) -> bool {
+        matches!(self.doc.id().kind(), DocKind::Matter | DocKind::Conduct)
+    }
+
+    /// Who began a paper hears how it goes on, and whom it is about; of a record not before its written notice.
+    fn step_heard(&self, step: &Step) -> Option<Heard<'static>> {
+        let rule = self.state.flow(self.rules)?.step(step.step.as_str())?;
+        let record = self.doc.id().kind() == DocKind::Conduct;
+        let told = !record || [PUBLISHED, DECIDED].iter().any(|known| step.step == **known);
+        let began = self.state.openings().map(|(author, _)| author);
+        let to: BTreeSet<PersonId> = began.chain(self.state.about().filter(|_| told)).collect();
+        let (zh, en) = rule.title.pair();
+        let words = (format!("办理了「{zh}」").into(), format!("recorded \"{en}\"").into());
+        let to = to.into_iter().map(To::Person).collect();
+        Some(Heard { kind: NoticeKind::Decision, to, words, reason: None })
+    }
+
+    /// The steps of a paper that come next, told to the roles that record them.
+    fn tasks(&self) -> Vec<Notice> {
+        let (state, flow) = (self.state, self.state.flow(self.rules));
+        let Some(flow) = flow.filter(|_| self.is_paper() && !state.is_cancelled()) else { return Vec::new() };
+        let appeal = |step: &StepRule| step.id == *DECIDED && !state.done(DECIDED);
+        // What may be said again is not over with the first time: nothing is next after it.
+        let once = |before: &Name| flow.step(before.as_str()).is_some_and(|before| !before.repeat);
+        let owed = |step: &&StepRule| {
+            let began = |before: &Name| once(before) && state.did(before.as_str());
+            let began = !step.after.is_empty() && step.after.iter().all(began);
+            let next = !step.optional && !state.did(step.id.as_str()) && step.once_over.is_none();
+            began && (next || appeal(step))
+        };
+        let mut told = Vec::new();
+        for step in flow.steps.iter().filter(owed).filter(|_| !state.is_closed(Some(flow))) {
+            let since =
+                step.after.iter().filter_map(|before| Some(state.last(before.as_str())?.said.at.best().0));
+            let at_ms = since.max().unwrap_or_default();
+            let words = (format!("待办:{}", step.title.zh), format!("to be done next: {}", step.title.en));
+            for role in step.by.iter().filter(|role| **role != *CONCERNED) {
+                let (to, what) = (To::Role(role.clone()), [&step.id as &dyn Display, role]);
+                told.push(self.notice(NoticeKind::Task, to, at_ms, &what, words.clone()));
+            }
+        }
+        told
     }
 
     fn author_of(&self, fact: FactId) -> Option<PersonId> {
@@ -482,6 +534,7 @@ impl Telling<'_> {
             let told_of = self.notice(NoticeKind::Exception, to, at_ms, &[&fact], words);
             told.push(Notice { plain, ..told_of });
         }
+        told.extend(self.tasks());
         told
     }
 

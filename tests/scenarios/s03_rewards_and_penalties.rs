@@ -5,7 +5,7 @@ use gendan_tests::scenario::{Company, Opening, did, name};
 use sync_core::command::Command;
 use sync_core::fact::kinds::Outcome;
 use sync_core::ids::DocId;
-use sync_core::notice::NoticeKind;
+use sync_core::notice::{Notice, NoticeKind};
 use sync_core::policy::judge::Verdict::{Breach, Due};
 use sync_core::policy::model::MeasureForm;
 use sync_core::refusal::RefusalCode;
@@ -101,6 +101,7 @@ fn section_5_2_the_person_sees_it_from_the_notice_on_and_everybody_once_it_is_pu
     let record = department.open("U01", "conduct", "J1", wish);
     department.step("U01", record, did("proposed").value("kind", "fine").value("reason", "延误"));
     department.online();
+    assert_eq!(department.told("H01", record), [NoticeKind::Task], "HR hears that a proposal waits");
     let see = |d: &Company| ["G01", "G02", "S01", "U01", "H01", "L01"].map(|who| d.holds(who, record));
     assert_eq!(see(&department), [false, false, false, true, true, true]);
     department.step("H01", record, did("reviewed"));
@@ -171,7 +172,14 @@ fn section_5_3_an_appeal_made_offline_in_time_counts_and_the_decision_is_not_the
         assert_eq!(department.refused_step("G01", record, decide()), RefusalCode::RoleMissing);
         let vague = did("decided").value("decision", "维持原处罚");
         assert_eq!(department.refused_step("H01", record, vague), RefusalCode::ValueInvalid);
+        assert!(
+            department.told("H01", record).contains(&NoticeKind::Task),
+            "an appeal waits for its decision"
+        );
         department.step("H01", record, decide());
+        department.online();
+        let words = |notice: &Notice| notice.doc == record && notice.words.0.contains("申诉裁定");
+        assert!(department.notices("G01").iter().any(|(notice, _)| words(notice)), "who appealed is told");
         department.step("H01", record, did("closed"));
         department.all_agree();
         assert_eq!(department.state(record).holds(), holds, "{decision}");
@@ -260,6 +268,7 @@ fn section_2_the_rewards_are_of_the_month_of_the_year_and_for_a_proposal_that_is
     department.online();
     department.step("U01", idea, adopted());
     department.all_agree();
+    assert_eq!(department.told("G02", idea), [NoticeKind::Decision], "who proposed it is told");
     assert!(department.state(idea).did("adopted") && department.holds("G02", idea));
 }
 

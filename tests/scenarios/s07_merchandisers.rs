@@ -55,7 +55,7 @@ fn article_5_1_a_request_to_purchasing_is_answered_within_two_working_days() {
     company.at("2026-11-26 09:01");
     let late = company.finding(request, "request-not-answered");
     assert_eq!((late.verdict, late.clause.starts_with("S7 第五条 1")), (Breach, true));
-    assert_eq!(company.told("L01", request), [NoticeKind::Escalation]);
+    assert_eq!(company.told("L01", request), [NoticeKind::Escalation, NoticeKind::Task]);
     assert_eq!(
         company.refused_step("G01", request, did("answered").value("answer", "好")),
         RefusalCode::RoleMissing

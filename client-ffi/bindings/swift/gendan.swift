@@ -5200,7 +5200,7 @@ public struct NoticeLine: Equatable, Hashable {
      */
     public var id: String
     /**
-     * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+     * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal`, `exception` or `task`.
      */
     public var kind: String
     /**
@@ -5247,7 +5247,7 @@ public struct NoticeLine: Equatable, Hashable {
          * Its id, for marking it read.
          */id: String, 
         /**
-         * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+         * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal`, `exception` or `task`.
          */kind: String, 
         /**
          * What kind it is, in Chinese.

@@ -32,7 +32,7 @@ pub struct NoticesQuery {
 pub struct NoticeView {
     /// Its id: what the command `read` takes.
     id: String,
-    /// `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+    /// `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal`, `exception` or `task`.
     kind: String,
     /// What kind it is, in Chinese.
     title: &'static str,

@@ -6562,7 +6562,7 @@ data class NoticeLine (
     var `id`: kotlin.String
     , 
     /**
-     * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal` or `exception`.
+     * `assignment`, `reminder`, `escalation`, `decision`, `clash`, `proposal`, `exception` or `task`.
      */
     var `kind`: kotlin.String
     , 
