@@ -145,6 +145,27 @@ fn every_report_is_given_in_every_format_over_what_the_person_sees() {
     assert_eq!(total(&planner), serde_json::Value::Null, "a planner's role has no money scope");
 }
 
+#[test]
+fn a_step_of_the_office_names_the_items_that_it_is_about() {
+    let served = Served::with(1_000);
+    let boss = served.login("M01");
+    let sales = served.hire(&boss, "D01", "sales");
+    let item = |product: &str| json!({ "product": product, "model": "A", "material": null, "quantity": 1, "unit_price": null });
+    let order = json!({ "do": "open_order", "number": "A1", "store": null, "items": [item("沙发"), item("椅子")],
+        "fields": { "customer": "何女士", "phone": "13800000000", "address": "幸福街1号" } });
+    assert_eq!(served.post("/v1/commands", Some(&boss), &order).status, 200);
+    let seen = || served.ask("GET", "/v1/cases/A1", Some(&boss), "").body;
+    let key = seen()["items"][0][0]["key"].as_str().unwrap().to_owned();
+    let first = key.split_once('.').unwrap().0;
+    let step = |items: &[&str]| {
+        let body = json!({ "do": "step", "doc": "A1", "step": "handed-in", "items": items });
+        served.post("/v1/commands", Some(&sales), &body)
+    };
+    is_problem(&step(&["椅子"]), 422, "invalid_value");
+    assert_eq!(step(&[first]).status, 200);
+    assert_eq!(seen()["steps"][0]["items"], json!([first]));
+}
+
 fn uuid(n: u8) -> String {
     DeviceId::from_bytes([n; 16]).to_string()
 }

@@ -6083,7 +6083,7 @@ public struct StepLine: Equatable, Hashable {
      */
     public var signer: String
     /**
-     * The items that it is about; empty where it is about all.
+     * The items that it is about, as in the keys of their fields; empty where it is about all.
      */
     public var items: [String]
     /**
@@ -6130,7 +6130,7 @@ public struct StepLine: Equatable, Hashable {
          * Who signed, as written; empty where nobody did.
          */signer: String, 
         /**
-         * The items that it is about; empty where it is about all.
+         * The items that it is about, as in the keys of their fields; empty where it is about all.
          */items: [String], 
         /**
          * A remark.

@@ -182,7 +182,7 @@ pub struct StepLine {
     pub signed: bool,
     /// Who signed, as written; empty where nobody did.
     pub signer: String,
-    /// The items that it is about; empty where it is about all.
+    /// The items that it is about, as in the keys of their fields; empty where it is about all.
     pub items: Vec<String>,
     /// A remark.
     pub note: String,

@@ -121,6 +121,11 @@ pub enum CommandBody {
         values: BTreeMap<String, String>,
         #[serde(default)]
         evidence: Vec<EvidenceBody>,
+        /// The items that it is about; all where none are named.
+        #[serde(default)]
+        items: Vec<String>,
+        /// The appointment that it belongs to.
+        appointment: Option<String>,
         note: Option<String>,
     },
     Approve {
@@ -361,7 +366,7 @@ impl Reading<'_> {
             B::OpenCustomer { number, store, fields } => {
                 Command::OpenCustomer { number, store: self.store(store), fields }
             }
-            B::Step { doc, step, outcome, values, evidence: given, note } => {
+            B::Step { doc, step, outcome, values, evidence: given, items, appointment, note } => {
                 let mut record = Record::done(name("step", &step)?);
                 record.outcome = match outcome.as_deref() {
                     None | Some("done") => Outcome::Done,
@@ -374,6 +379,8 @@ impl Reading<'_> {
                     record.values.insert(name("values", &key)?, value);
                 }
                 record.evidence = evidence(given)?;
+                record.items = items.iter().map(|item| parse("items", item)).collect::<Result<_, _>>()?;
+                record.appointment = appointment.map(|a| parse("appointment", &a)).transpose()?;
                 record.note = note;
                 Command::Step(self.doc(&doc)?, record)
             }

@@ -164,7 +164,7 @@ pub struct StepView {
     pub signed: bool,
     /// Who signed, as written; empty where nobody did.
     pub signer: String,
-    /// The items that it is about; empty where it is about all.
+    /// The items that it is about, as in the keys of their fields; empty where it is about all.
     pub items: Vec<String>,
     /// A remark.
     pub note: String,
@@ -453,7 +453,7 @@ fn step_view(flow: Option<&Flow>, s: &Saying<StepFact>, look: Look<'_>) -> StepV
         trusted_time: source == TimeSource::Trusted,
         signed: s.what.signature.is_some(),
         signer: s.what.signature.as_ref().map(|signature| signature.signer.clone()).unwrap_or_default(),
-        items: s.what.items.iter().map(ToString::to_string).collect(),
+        items: s.what.items.iter().map(|item| hex::encode(item.as_bytes())).collect(),
         note: s.what.note.clone().unwrap_or_default(),
         evidence: evidence(&s.what.evidence),
         values: s.what.values.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),

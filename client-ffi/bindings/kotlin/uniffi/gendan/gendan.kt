@@ -7209,7 +7209,7 @@ data class StepLine (
     var `signer`: kotlin.String
     , 
     /**
-     * The items that it is about; empty where it is about all.
+     * The items that it is about, as in the keys of their fields; empty where it is about all.
      */
     var `items`: List<kotlin.String>
     , 
