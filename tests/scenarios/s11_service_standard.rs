@@ -227,7 +227,11 @@ fn section_6_3_what_was_paid_before_the_defect_was_known_is_held_until_the_offic
     assert_eq!(company.held(money), [RefusalCode::FreeOfCharge]);
     company.release(money);
     company.all_agree();
-    assert_eq!(company.state(money).payments.len(), 1, "it is known, and can be given back");
+    company.perform("C01", Command::Pay(doc, Money::new(-8_000, Currency::CNY), "cash".into(), vec![]));
+    company.all_agree();
+    assert!(company.held(money).is_empty());
+    let paid: i64 = company.state(money).payments.iter().map(|payment| payment.what.amount.minor).sum();
+    assert_eq!(paid, 0, "it was known, and is given back");
 }
 
 #[test]

@@ -189,7 +189,8 @@ impl Relay {
         if !audience::visible(&tags, &footing.interests(peer.person, now_ms)) {
             return Ok(Some(Refusal::new(RefusalCode::OutOfScope)));
         }
-        if !facts_in(bytes).iter().any(|fact| matches!(fact.payload, Payload::Payment(_))) {
+        let charges = |fact: &Fact| matches!(&fact.payload, Payload::Payment(paid) if paid.charges());
+        if !facts_in(bytes).iter().any(charges) {
             return Ok(None);
         }
         let charged =

@@ -131,7 +131,7 @@ fn plan(command: Command, setting: &Setting<'_>, draw: Draw<'_>) -> Result<Plan,
 }
 
 fn pay(doc: DocId, payment: Payment, setting: &Setting<'_>) -> Result<Plan, Refusal> {
-    if let Some((_, state)) = known(doc, setting) {
+    if let Some((_, state)) = known(doc, setting).filter(|_| payment.charges()) {
         may_be_charged(&state, &setting.rules)?;
     }
     one(doc.facet(doc.kind().money().unwrap_or(doc.kind())), payment)

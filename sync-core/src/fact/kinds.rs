@@ -36,6 +36,13 @@ pub struct Evidence {
     pub document: Option<Name>,
 }
 
+impl Payment {
+    /// Whether it takes money; otherwise it gives some back.
+    pub fn charges(&self) -> bool {
+        self.amount.minor > 0
+    }
+}
+
 impl Evidence {
     /// A text message, word for word.
     pub fn text_message(words: &str) -> Self {
