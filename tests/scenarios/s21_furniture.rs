@@ -172,6 +172,8 @@ fn panel_is_placed_5_days_and_solid_wood_10_days_before_delivery() {
             let found = shop.finding(order, "placed-late");
             assert_eq!((found.verdict, found.days_late), (Breach, *late), "{number} at {at}");
             assert_eq!(found.clause, "S21 下单时间:板木提前5天、实木提前10天");
+            assert_eq!(found.about, [name("merchandiser")], "the notice was in time");
+            assert!(shop.found(order, "notice-late").is_empty());
         }
     }
 }
@@ -318,7 +320,7 @@ fn process_5_goods_leave_within_3_days_of_the_note_or_it_costs_10_20_40_and_doub
 }
 
 #[test]
-fn process_5_half_of_it_in_time_is_in_time_and_overbooked_deliveries_are_excused() {
+fn process_5_half_of_it_in_time_is_not_all_of_it_and_overbooked_deliveries_are_excused() {
     let mut shop = shop();
     let [half, late, overbooked] =
         ["A1", "A2", "A3"].map(|number| complete(&mut shop, number, &["panel", "panel"]));
@@ -335,9 +337,14 @@ fn process_5_half_of_it_in_time_is_in_time_and_overbooked_deliveries_are_excused
     shop.step("W01", late, did("fetched"));
     assert_eq!(shop.refused_step("W01", overbooked, did("overbooked")), RefusalCode::RoleMissing);
     shop.step("S01", overbooked, did("overbooked"));
+    shop.at("2026-12-05 09:00");
+    shop.online();
+    assert_eq!(shop.found(half, "fetched-late"), [(Breach, yuan("10"))], "不管是先送一半或全送");
+    let other = [shop.item(half, 1)];
+    shop.step("W01", half, did("fetched").ended(Outcome::Partial).items(&other));
     shop.at("2026-12-10 09:00");
     shop.online();
-    assert!(shop.found(half, "fetched-late").is_empty());
+    assert_eq!(shop.found(half, "fetched-late"), [(Breach, yuan("10"))], "the last part ended it");
     assert_eq!(shop.found(late, "fetched-late"), [(Breach, yuan("10"))]);
     assert!(shop.found(overbooked, "fetched-late").is_empty(), "除单太多,送不过来");
 }

@@ -415,14 +415,16 @@ impl Judging<'_> {
     }
 
     /// Days are counted from the local day of the first step: with 3 days, a note of the 1st may be
-    /// followed until the end of the 4th. The amount is that of the day that was surely reached.
+    /// followed until the end of the 4th, by the last part of it. The amount is that of the day that was surely
+    /// reached.
     fn within(&self, rule: &Rule, (from, until): (&Name, &Name), run: Run<'_>) -> Vec<Finding> {
         let starts = self.case.events.iter().enumerate().filter(|(_, e)| e.step == *from);
         let first = self.case.events.iter().position(|e| e.step == *from);
         let found = |(at, started): (usize, &Event)| {
             // The log may hold the end before the first start, where both were recorded apart.
             let since = if first == Some(at) { 0 } else { at };
-            let ends = self.case.events.get(since..).unwrap_or_default().iter().filter(|e| e.step == *until);
+            let later = self.case.events.get(since..).unwrap_or_default().iter();
+            let ends = later.filter(|e| e.step == *until && e.whole);
             self.run(rule, started, ends.min_by_key(|e| e.at()), until, &run)
         };
         starts.filter_map(found).collect()
