@@ -259,8 +259,10 @@ fn remarks_4_the_day_for_placing_is_reminded_of_and_costs_both_sides_50_yuan_onc
     assert!(shop.told("D02", idle).is_empty());
     shop.next_at("2026-12-15 17:30:00");
     shop.step("D01", asked, notice());
+    let bare = did("reminded");
+    assert_eq!(shop.refused_step("G01", reminded, bare), RefusalCode::EvidenceMissing, "以短信文字作为证据");
     shop.next_at("2026-12-15 23:59:59");
-    shop.step("G01", reminded, did("reminded"));
+    shop.step("G01", reminded, did("reminded").text("请尽快下单"));
     shop.at("2026-12-16 00:00");
     shop.online();
     assert!(shop.found(asked, "placing-due").is_empty());
@@ -336,7 +338,8 @@ fn process_5_half_of_it_in_time_is_not_all_of_it_and_overbooked_deliveries_are_e
     shop.next_at("2026-12-05 00:00:00");
     shop.step("W01", late, did("fetched"));
     assert_eq!(shop.refused_step("W01", overbooked, did("overbooked")), RefusalCode::RoleMissing);
-    shop.step("S01", overbooked, did("overbooked"));
+    assert_eq!(shop.refused_step("S01", overbooked, did("overbooked")), RefusalCode::EvidenceMissing);
+    shop.step("S01", overbooked, did("overbooked").text("本周单满,下周一送"));
     shop.at("2026-12-05 09:00");
     shop.online();
     assert_eq!(shop.found(half, "fetched-late"), [(Breach, yuan("10"))], "不管是先送一半或全送");
@@ -359,7 +362,7 @@ fn process_5_only_the_store_manager_says_that_scarce_goods_stand_in_the_small_wa
     for who in ["W01", "C01", "D01"] {
         assert_eq!(shop.refused_step(who, order, did("store-parked")), RefusalCode::RoleMissing, "{who}");
     }
-    shop.step("S01", order, did("store-parked").note("货量稀缺"));
+    shop.step("S01", order, did("store-parked").text("货量稀缺,先提至小仓库"));
     shop.step("S01", order, did("external-crew"));
     shop.all_agree();
     assert_eq!(shop.state(order).last("store-parked").unwrap().said.by, shop.person("S01"));
@@ -451,7 +454,7 @@ fn remarks_1_returns_are_confirmed_from_the_15th_to_the_20th_and_sales_are_told_
         shop.sync(&["D01", "G01"]);
         shop.step("G01", ticket, did("recorded").value("cause", "quality-defect"));
     }
-    shop.step("G01", shop.ticket("T2"), did("sales-told"));
+    shop.step("G01", shop.ticket("T2"), did("sales-told").text("今天暂停接单"));
     shop.online();
     let (_, seen) = shop.world.sites["D01"].device.state(shop.ticket("T2")).unwrap();
     assert!(seen.done("sales-told"), "the salesperson's device says so");
@@ -521,8 +524,9 @@ fn remarks_2_an_order_not_placed_or_wrongly_placed_costs_the_merchandiser_50_yua
     assert_eq!(shop.refused_step("S01", order, did("not-placed")), RefusalCode::StepOrder);
     noticed(&mut shop, order);
     assert_eq!(shop.refused_step("G01", order, did("not-placed")), RefusalCode::RoleMissing);
-    shop.step("S01", order, did("not-placed"));
-    shop.step("S01", order, did("not-placed"));
+    assert_eq!(shop.refused_step("S01", order, did("not-placed")), RefusalCode::EvidenceMissing);
+    shop.step("S01", order, did("not-placed").text("通知两天未下单"));
+    shop.step("S01", order, did("not-placed").text("又未下单"));
     shop.all_agree();
     assert_eq!(shop.found(order, "not-placed"), [(Breach, yuan("50")), (Breach, yuan("50"))]);
     let found = shop.findings(order).into_iter().find(|f| f.rule == *"not-placed").unwrap();
@@ -537,8 +541,9 @@ fn remarks_3_a_wrong_order_costs_30_yuan_an_item_after_the_note_and_50_once_good
     let mut shop = shop();
     let order = complete(&mut shop, "A1", &["panel", "panel", "panel"]);
     let two = [shop.item(order, 0), shop.item(order, 1)];
-    let wrong = || did("wrong-order").value("by", "D01");
-    assert_eq!(shop.refused_step("G01", order, did("wrong-order")), RefusalCode::ValueMissing);
+    let wrong = || did("wrong-order").value("by", "D01").text("颜色与短信不符");
+    let unnamed = did("wrong-order").text("颜色与短信不符");
+    assert_eq!(shop.refused_step("G01", order, unnamed), RefusalCode::ValueMissing);
     shop.step("G01", order, wrong());
     shop.step("G01", order, did("delivery-note"));
     shop.step("G01", order, wrong().items(&two));
@@ -578,10 +583,12 @@ fn everything_goes_by_written_evidence_and_a_found_amount_is_only_proposed() {
     assert_eq!(shop.refused("D01", by_sales), RefusalCode::RoleMissing);
     let record = shop.open("S01", "conduct", "J1", about("D01"));
     assert_eq!(
-        shop.refused_step("S01", record, did("proposed").value("kind", "fine")),
+        shop.refused_step("S01", record, did("proposed").value("kind", "fine").text("11月23日短信")),
         RefusalCode::ValueMissing
     );
-    shop.step("S01", record, did("proposed").value("kind", "fine").value("reason", "插单,50元"));
+    let proposed = || did("proposed").value("kind", "fine").value("reason", "插单,50元");
+    assert_eq!(shop.refused_step("S01", record, proposed()), RefusalCode::EvidenceMissing);
+    shop.step("S01", record, proposed().text("11月23日短信"));
     shop.online();
     shop.step("B01", record, did("reviewed"));
     assert_eq!(shop.refused_step("B01", record, did("notified")), RefusalCode::EvidenceMissing);
