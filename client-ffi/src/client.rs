@@ -14,6 +14,7 @@ use sync_core::device::salvage::{Salvage, TakenOver};
 use sync_core::device::{Device, DeviceError};
 use sync_core::domain::fields::sixteen;
 use sync_core::ids::{BlobHash, CompanyId, DocId, DocKind, ItemId, PersonId, StoreId};
+use sync_core::policy::model::Policy;
 use sync_core::refusal::{Refusal, RefusalCode};
 use sync_core::store::{SledStore, StoreKey};
 
@@ -290,10 +291,11 @@ impl FieldClient {
     /// The policy in force as JSON, in the layout of docs/policies.md: what people are called and judged by;
     /// empty before the first.
     pub fn policy(&self) -> Result<String, FieldError> {
-        let policy =
-            self.site.look(|device, now| Ok(device.rules().at(now.unix_ms()).map(|(_, p)| p.clone())))?;
-        let json = |policy| serde_json::to_string(&policy).expect("each value of the model has a JSON form");
-        Ok(policy.map(json).unwrap_or_default())
+        let json =
+            |policy: &Policy| serde_json::to_string(policy).expect("each value of the model has a JSON form");
+        self.site.look(|device, now| {
+            Ok(device.rules().at(now.unix_ms()).map(|(_, policy)| json(policy)).unwrap_or_default())
+        })
     }
     /// What the relay holds back, oldest first.
     pub fn held(&self) -> Result<Vec<HeldLine>, FieldError> {

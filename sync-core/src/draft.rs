@@ -176,7 +176,7 @@ impl Drafting<'_> {
     /// While nothing was done since: an order that was handed in again is not refused any more.
     fn refusal(&self) -> Option<(Said, String, String)> {
         let step = self.state.steps.last().filter(|step| step.what.step == *REFUSED)?;
-        let amend = step.what.values.iter().find(|(key, _)| **key == *AMEND).map(|(_, words)| words);
+        let amend = step.what.values.get(AMEND);
         let amend = amend.or(step.what.note.as_ref()).cloned().unwrap_or_default();
         let number = self.number;
         Some((

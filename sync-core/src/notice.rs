@@ -8,7 +8,6 @@
 //!
 //! Deliberately not here: telling anybody outside (the relay does), and any judgement of its own.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -327,7 +326,7 @@ struct Heard<'a> {
     kind: NoticeKind,
     to: Vec<To>,
     /// What its author did, after their name.
-    words: (Cow<'static, str>, Cow<'static, str>),
+    words: (String, String),
     /// Why, as they typed it.
     reason: Option<&'a str>,
 }
@@ -372,7 +371,7 @@ impl Telling<'_> {
                 Some(reason) => (format!("{by}{zh}:{reason}"), format!("{by} {en}: {reason}")),
                 None => (format!("{by}{zh}"), format!("{by} {en}")),
             };
-            let plain = (zh.into_owned(), en.into_owned());
+            let plain = (zh, en);
             let others = to.into_iter().filter(|to| *to != To::Person(fact.author));
             told.extend(others.map(|to| Notice {
                 plain: plain.clone(),
@@ -411,7 +410,7 @@ impl Telling<'_> {
             Payload::Step(p) if self.is_paper() && p.outcome == Outcome::Done => return self.step_heard(p),
             _ => return None,
         };
-        Some(Heard { kind, to, words: (words.0.into(), words.1.into()), reason })
+        Some(Heard { kind, to, words: (words.0.to_owned(), words.1.to_owned()), reason })
     }
 
     /// Matters and records about people: what goes from one desk to the next.
@@ -427,7 +426,7 @@ impl Telling<'_> {
         let began = self.state.openings().map(|(author, _)| author);
         let to: BTreeSet<PersonId> = began.chain(self.state.about().filter(|_| told)).collect();
         let (zh, en) = rule.title.pair();
-        let words = (format!("办理了「{zh}」").into(), format!("recorded \"{en}\"").into());
+        let words = (format!("办理了「{zh}」"), format!("recorded \"{en}\""));
         let to = to.into_iter().map(To::Person).collect();
         Some(Heard { kind: NoticeKind::Decision, to, words, reason: None })
     }

@@ -55,17 +55,8 @@ fn article_5_no_request_is_without_a_deadline_because_nobody_said_how_urgent_it_
     office.online();
     let solved = office.findings(doc).into_iter().find(|f| f.step == *"solved").unwrap();
     assert_eq!(solved.due_ms, Some(office.moment("2026-11-30 18:00")), "as the least urgent");
-    let misspelt = Command::OpenCase {
-        flow: name("complaint"),
-        number: "T2".into(),
-        store: None,
-        urgency: Some(name("urgnt")),
-        order: None,
-        about: None,
-        channel: None,
-        fields: Default::default(),
-    };
-    assert_eq!(office.refused("K01", misspelt), RefusalCode::NotFound);
+    let misspelt = Opening { urgency: Some("urgnt"), ..Opening::default() };
+    assert_eq!(office.refused_open("K01", "complaint", "T2", misspelt), RefusalCode::NotFound);
 }
 
 #[test]

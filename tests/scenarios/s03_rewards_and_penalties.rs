@@ -63,25 +63,12 @@ fn section_5_a_record_goes_from_the_superior_by_hr_to_its_publication_and_is_in_
 #[test]
 fn section_5_1_only_a_superior_proposes_and_only_hr_reviews() {
     let mut department = department();
-    let wish = |about| Command::OpenCase {
-        flow: name("conduct"),
-        number: "J9".into(),
-        store: None,
-        urgency: None,
-        order: None,
-        about,
-        channel: None,
-        fields: Default::default(),
-    };
-    let about = Some(department.person("G01"));
-    assert_eq!(
-        department.refused("G02", wish(about)),
-        RefusalCode::RoleMissing,
-        "a colleague is no superior"
-    );
-    assert_eq!(department.refused("U01", wish(None)), RefusalCode::ValueMissing, "it is about somebody");
-    department.perform("U01", wish(about));
-    let record = department.doc(sync_core::ids::DocKind::Conduct, "J9");
+    let about = Opening { about: Some("G01"), ..Opening::default() };
+    let by_colleague = department.refused_open("G02", "conduct", "J9", about);
+    assert_eq!(by_colleague, RefusalCode::RoleMissing, "a colleague is no superior");
+    let of_nobody = department.refused_open("U01", "conduct", "J9", Opening::default());
+    assert_eq!(of_nobody, RefusalCode::ValueMissing, "it is about somebody");
+    let record = department.open("U01", "conduct", "J9", about);
     department.step("U01", record, did("proposed").value("kind", "fine").value("reason", "延误"));
     assert_eq!(department.refused_step("U01", record, did("reviewed")), RefusalCode::RoleMissing);
     department.online();
@@ -117,17 +104,8 @@ fn section_5_2_the_person_sees_it_from_the_notice_on_and_everybody_once_it_is_pu
 #[test]
 fn section_5_1_nobody_proposes_reviews_or_decides_about_themselves() {
     let mut department = department();
-    let own = Command::OpenCase {
-        flow: name("conduct"),
-        number: "J1".into(),
-        store: None,
-        urgency: None,
-        order: None,
-        about: Some(department.person("U01")),
-        channel: None,
-        fields: Default::default(),
-    };
-    assert_eq!(department.refused("U01", own), RefusalCode::OnBehalf);
+    let own = Opening { about: Some("U01"), ..Opening::default() };
+    assert_eq!(department.refused_open("U01", "conduct", "J1", own), RefusalCode::OnBehalf);
     let wish = Opening { about: Some("H01"), ..Opening::default() };
     let record = department.open("U01", "conduct", "J2", wish);
     let proposed = did("proposed").value("kind", "written-warning").value("reason", "泄露考核");

@@ -89,13 +89,19 @@ fn article_7_2_only_the_engineer_who_was_sent_repairs() {
     assert_eq!(refused, RefusalCode::RoleMissing, "the desk does not diagnose");
 }
 
+/// A job that the desk arranged and sent somebody to.
+fn on_its_way(centre: &mut Company, flow: &str, (who, purpose): (&str, &str), number: &str) -> DocId {
+    let doc = asked(centre, flow, number);
+    centre.step("K01", doc, did("arranged"));
+    centre.assign("K01", doc, &[who], "2026-11-25", purpose);
+    centre.online();
+    doc
+}
+
 #[test]
 fn article_8_training_runs_in_its_six_steps_with_material_and_feedback() {
     let mut centre = centre();
-    let doc = asked(&mut centre, "training", "X1");
-    centre.step("K01", doc, did("arranged"));
-    centre.assign("K01", doc, &["R01"], "2026-11-25", "trained");
-    centre.online();
+    let doc = on_its_way(&mut centre, "training", ("R01", "trained"), "X1");
     assert_eq!(centre.refused_step("R01", doc, did("trained")), RefusalCode::EvidenceMissing);
     assert_eq!(centre.refused_step("R01", doc, did("questioned")), RefusalCode::StepOrder);
     centre.step("R01", doc, did("trained").documents(&["material"]));
@@ -116,10 +122,7 @@ fn article_8_training_runs_in_its_six_steps_with_material_and_feedback() {
 #[test]
 fn article_9_a_replacement_is_proved_signed_and_surveyed() {
     let mut centre = centre();
-    let doc = asked(&mut centre, "replacement", "H1");
-    centre.step("K01", doc, did("arranged"));
-    centre.assign("K01", doc, &["E01"], "2026-11-25", "replaced");
-    centre.online();
+    let doc = on_its_way(&mut centre, "replacement", ("E01", "replaced"), "H1");
     assert_eq!(centre.refused_step("E01", doc, did("accepted").signed("何女士")), RefusalCode::StepOrder);
     centre.step("E01", doc, did("replaced"));
     centre.step("E01", doc, did("accepted").signed("何女士"));
@@ -135,10 +138,7 @@ fn article_9_a_replacement_is_proved_signed_and_surveyed() {
 #[test]
 fn article_9_5_a_customer_who_answers_no_survey_keeps_no_ticket_open() {
     let mut centre = centre();
-    let doc = asked(&mut centre, "replacement", "H1");
-    centre.step("K01", doc, did("arranged"));
-    centre.assign("K01", doc, &["E01"], "2026-11-25", "replaced");
-    centre.online();
+    let doc = on_its_way(&mut centre, "replacement", ("E01", "replaced"), "H1");
     centre.step("E01", doc, did("replaced"));
     centre.step("E01", doc, did("accepted").signed("何女士"));
     centre.online();

@@ -128,17 +128,8 @@ fn article_12_who_asks_is_answered_and_what_is_late_is_managements() {
 #[test]
 fn article_16_management_inspects_and_measures_for_improvement_end_it() {
     let mut department = department();
-    let open = Command::OpenCase {
-        flow: name("inspection"),
-        number: "J1".into(),
-        store: None,
-        urgency: None,
-        order: None,
-        about: None,
-        channel: None,
-        fields: Default::default(),
-    };
-    assert_eq!(department.refused("U01", open), RefusalCode::RoleMissing);
+    let refused = department.refused_open("U01", "inspection", "J1", Opening::default());
+    assert_eq!(refused, RefusalCode::RoleMissing);
     let inspection = department.open("L01", "inspection", "J1", Opening::default());
     let improved = did("improved").value("plan", "每周核对一次进度");
     assert_eq!(department.refused_step("L01", inspection, improved.clone()), RefusalCode::StepOrder);

@@ -196,17 +196,7 @@ fn article_9_three_rewards_stand_in_the_policy_and_each_takes_the_course_of_all(
     let named: Vec<String> = named.map(|r| r.id.to_string()).collect();
     assert_eq!(named, ["performance-bonus", "commendation", "promotion"]);
     let about = Opening { about: Some("G01"), ..Opening::default() };
-    let self_praise = Command::OpenCase {
-        flow: name("conduct"),
-        number: "J0".into(),
-        store: None,
-        urgency: None,
-        order: None,
-        about: Some(company.person("G01")),
-        channel: None,
-        fields: Default::default(),
-    };
-    assert_eq!(company.refused("G01", self_praise), RefusalCode::RoleMissing);
+    assert_eq!(company.refused_open("G01", "conduct", "J0", about), RefusalCode::RoleMissing, "self-praise");
     for (number, kind) in ["J1", "J2", "J3"].into_iter().zip(&named) {
         let record = company.open("U01", "conduct", number, about);
         let line = [

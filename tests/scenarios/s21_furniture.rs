@@ -570,17 +570,8 @@ fn everything_goes_by_written_evidence_and_a_found_amount_is_only_proposed() {
     shop.online();
     assert_eq!(shop.found(order, "insertion"), [(Breach, yuan("50"))], "it is Monday morning");
     let about = |number| Opening { about: Some(number), order: Some(order), ..Opening::default() };
-    let by_sales = Command::OpenCase {
-        flow: name("conduct"),
-        number: "J0".into(),
-        store: None,
-        urgency: None,
-        order: None,
-        about: Some(shop.person("G01")),
-        channel: None,
-        fields: Default::default(),
-    };
-    assert_eq!(shop.refused("D01", by_sales), RefusalCode::RoleMissing);
+    let by_sales = Opening { about: Some("G01"), ..Opening::default() };
+    assert_eq!(shop.refused_open("D01", "conduct", "J0", by_sales), RefusalCode::RoleMissing);
     let record = shop.open("S01", "conduct", "J1", about("D01"));
     assert_eq!(
         shop.refused_step("S01", record, did("proposed").value("kind", "fine").text("11月23日短信")),

@@ -290,7 +290,17 @@ impl Company {
     /// Somebody opens a case of a flow.
     pub fn open(&mut self, who: &str, flow: &str, number: &str, wish: Opening<'_>) -> DocId {
         let subject = self.policy.flows[&name(flow)].subject;
-        let command = Command::OpenCase {
+        let command = self.opening(flow, number, wish);
+        self.perform(who, command);
+        self.doc(sync_core::authority::kind_of(subject), number)
+    }
+    /// Somebody tries to open a case, and is refused: why.
+    pub fn refused_open(&mut self, who: &str, flow: &str, number: &str, wish: Opening<'_>) -> RefusalCode {
+        let command = self.opening(flow, number, wish);
+        self.refused(who, command)
+    }
+    fn opening(&self, flow: &str, number: &str, wish: Opening<'_>) -> Command {
+        Command::OpenCase {
             flow: name(flow),
             number: number.to_owned(),
             store: wish.store.map(|store| self.store(store)),
@@ -299,9 +309,7 @@ impl Company {
             about: wish.about.map(|number| self.person(number)),
             channel: wish.channel.map(str::to_owned),
             fields: texts(wish.fields),
-        };
-        self.perform(who, command);
-        self.doc(sync_core::authority::kind_of(subject), number)
+        }
     }
 
     /// Somebody sends people to a job on a day.

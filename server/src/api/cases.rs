@@ -6,8 +6,9 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use sync_core::document::Document;
 use sync_core::fold::fold;
-use sync_core::ids::PersonId;
+use sync_core::ids::{DocId, PersonId};
 use sync_core::policy::judge::Finding;
 use sync_core::view::case::{CaseView, Look, case as view};
 use utoipa::ToSchema;
@@ -20,17 +21,14 @@ use crate::projection::query::{CaseFilter, CaseKind, Page, Sort, SortBy, StoreCo
 use crate::relay::audience::visible;
 
 /// The document that a person names by its id or number, if they may see it.
-pub(super) fn found(
-    app: &App,
-    person: PersonId,
-    text: &str,
-) -> Result<sync_core::document::Document, Problem> {
-    let doc = doc_named(app, text)?;
+pub(super) fn found(app: &App, person: PersonId, text: &str) -> Result<Document, Problem> {
+    seen(app, person, doc_named(app, text)?)?.ok_or_else(Problem::not_found)
+}
+
+/// A document, if it is there and this person may see it.
+fn seen(app: &App, person: PersonId, doc: DocId) -> Result<Option<Document>, Problem> {
     let interests = app.relay.footing().interests(person, app.clock.unix_ms());
-    if !visible(&app.relay.log().audience(doc)?, &interests) {
-        return Err(Problem::not_found());
-    }
-    app.relay.document(doc)?.ok_or_else(Problem::not_found)
+    if visible(&app.relay.log().audience(doc)?, &interests) { Ok(app.relay.document(doc)?) } else { Ok(None) }
 }
 
 /// Which orders and tickets; everything that is given must hold.
@@ -162,9 +160,9 @@ pub async fn case(
         let footing = app.relay.footing();
         let look = Look { rules: footing.rules(), person, now_ms: app.clock.unix_ms() };
         let state = fold(&doc, &look.rules);
-        let facet = doc.id().kind().money().map(|kind| doc.id().facet(kind).to_string());
-        let money = facet.and_then(|facet| found(&app, person, &facet).ok());
-        let money = money.map(|money| fold(&money, &look.rules));
+        let facet =
+            doc.id().kind().money().map(|kind| seen(&app, person, doc.id().facet(kind))).transpose()?;
+        let money = facet.flatten().map(|money| fold(&money, &look.rules));
         Ok(Json(view(&doc, &state, money.as_ref(), look)))
     })
     .await

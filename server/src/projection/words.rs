@@ -4,7 +4,8 @@
 //! of a text is one token: the character with the one that follows it, and the last one alone. A search of
 //! one character is the beginning of a token, a longer one a phrase of such pairs, so both are answered by
 //! the index, and a phone number by any part of it. Words with a space between them are each looked for,
-//! anywhere in a case. Letter case, full width (１ and 1) and spaces of a text do not count. In: text as people wrote it. Out: tokens for FTS5's `unicode61`, told to take every character
+//! anywhere in a case. Letter case, full width (１ and 1) and spaces of a text do not count. In: text as
+//! people wrote it. Out: tokens for FTS5's `unicode61`, told to take every character
 //! but a space as part of a word. Invariants: no search reaches over the end of a value; nothing in a
 //! search is an operator. Deliberately not here: a dictionary, simplified for traditional characters, rank.
 

@@ -94,16 +94,13 @@ pub fn interests(rules: &Rules<'_>, person: PersonId, now_ms: UnixMs) -> Tags {
     if rules.has_power(person, now_ms, Power::Conduct) {
         interests.insert(Tag::All(DocKind::Conduct));
     }
-    let everywhere = scopes
-        .iter()
-        .any(|(scope, store, _)| *scope == Scope::All || (*scope == Scope::Store && store.is_none()));
-    if everywhere && rules.has_power(person, now_ms, Power::Assess) {
-        interests.insert(Tag::Assessors);
-    }
+    let assesses = rules.has_power(person, now_ms, Power::Assess);
     for (scope, store, money) in scopes {
         let kinds = SHARED.into_iter().filter(|k| money || !k.is_money());
         match (scope, store) {
-            (Scope::All, _) | (Scope::Store, None) => interests.extend(kinds.map(Tag::All)),
+            (Scope::All, _) | (Scope::Store, None) => {
+                interests.extend(kinds.map(Tag::All).chain(assesses.then_some(Tag::Assessors)));
+            }
             (Scope::Store, Some(store)) => interests.extend(kinds.map(|kind| Tag::Store(store, kind))),
             (Scope::Assigned, _) => {
                 let own = [DocKind::Order, DocKind::Ticket];

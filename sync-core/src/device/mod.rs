@@ -338,9 +338,9 @@ impl<S: DeviceStore> Device<S> {
     pub fn case(&self, doc: DocId, now: &Now) -> Result<CaseView, DeviceError> {
         let (found, state) = self.state(doc)?;
         let look = Look { rules: self.rules(), person: self.me.person, now_ms: now.unix_ms() };
-        let facet = doc.kind().money().map(|kind| doc.facet(kind));
-        let money = facet.and_then(|facet| self.state(facet).ok());
-        Ok(case(&found, &state, money.as_ref().map(|(_, money)| money), look))
+        let facet = doc.kind().money().map(|kind| self.shelf.document(doc.facet(kind))).transpose()?;
+        let money = facet.flatten().map(|money| fold(&money, &look.rules));
+        Ok(case(&found, &state, money.as_ref(), look))
     }
 
     /// What the rules find of a document.

@@ -19,6 +19,7 @@ use crate::fact::kinds::{
 };
 use crate::ids::{AppointmentId, ChangeHash, DeviceId, DocId, FactId, Name, PersonId, StoreId};
 use crate::policy::model::{APPEALED, DECIDED, Flow, PUBLISHED, UPHELD};
+use crate::policy::values::DECISION;
 use crate::time::{Stamp, UnixMs};
 use clash::Clash;
 use content::{Proposal, Seal};
@@ -139,9 +140,7 @@ impl State {
     }
     /// What a step last said under this name.
     pub fn value(&self, name: &str) -> Option<&str> {
-        let mut said =
-            self.steps.iter().rev().filter_map(|s| s.what.values.iter().find(|(k, _)| **k == *name));
-        said.next().map(|(_, said)| said.trim())
+        self.steps.iter().rev().find_map(|s| s.what.values.get(name)).map(|said| said.trim())
     }
     /// The newest record of a step.
     pub fn last(&self, step: &str) -> Option<&Saying<Step>> {
@@ -196,8 +195,7 @@ impl State {
         let leads = |s: &Saying<Step>| !self.clashes.iter().any(|c| c.overtakes(s.said.fact));
         let made = |s: &&Saying<Step>| s.what.step == *DECIDED && s.what.outcome == Outcome::Done && leads(s);
         let decision = self.steps.iter().rev().find(made);
-        let said = decision.and_then(|s| s.what.values.iter().find(|(k, _)| **k == *"decision"));
-        let upheld = said.is_some_and(|(_, said)| said == UPHELD);
+        let upheld = decision.and_then(|s| s.what.values.get(DECISION)).is_some_and(|said| said == UPHELD);
         self.done(PUBLISHED) && !self.is_cancelled() && (upheld || !self.done(APPEALED))
     }
     /// How many of a part are in stock: what was counted in less what was taken, but for takings that a

@@ -29,8 +29,9 @@ impl Policy {
     ) -> Option<[(&'a str, &'a str); 2]> {
         let unnamed = ("制度里没有这一项", "the policy names no such entry");
         let stranger = |value: &str, entries: &[&Name]| {
-            let said = values.iter().find(|(name, _)| **name == *value).map(|(_, said)| said);
-            said.is_some_and(|said| !entries.is_empty() && !entries.iter().any(|entry| **entry == **said))
+            values
+                .get(value)
+                .is_some_and(|said| !entries.is_empty() && !entries.iter().any(|entry| **entry == **said))
         };
         let causes: Vec<&Name> = self.causes.keys().collect();
         let grades: Vec<&Name> = self.penalties.iter().chain(&self.rewards).map(|grade| &grade.id).collect();
@@ -40,8 +41,8 @@ impl Policy {
         if subject == Subject::Conduct && stranger(GRADE, &grades) {
             return Some([("奖惩种类", "kind of reward or penalty"), unnamed]);
         }
-        let undecided = |(name, said): (&Name, &String)| *name.as_str() == *DECISION && !decides(said);
-        if subject == Subject::Conduct && values.iter().any(undecided) {
+        let undecided = |said: &String| ![UPHELD, LIFTED].contains(&said.as_str());
+        if subject == Subject::Conduct && values.get(DECISION).is_some_and(undecided) {
             return Some([
                 ("申诉决定", "decision on the appeal"),
                 ("须为upheld(维持)或lifted(撤销)", "it is upheld or lifted"),
@@ -73,10 +74,6 @@ impl Policy {
         let whole = (*name == *CSAT).then_some(("满意度", "satisfaction"));
         rated.map(|measure| measure.title.pair()).or(whole)
     }
-}
-
-fn decides(said: &str) -> bool {
-    [UPHELD, LIFTED].contains(&said)
 }
 
 /// An answer or rating, 1 to 5; none where the text is another.

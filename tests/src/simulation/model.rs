@@ -206,9 +206,10 @@ impl Account {
                 // What is said of a person is for who assesses people, until it is published.
                 let of_a_person = subject.map(Story::all).is_some_and(|all| all.about().is_some());
                 let second = self.second(now_ms, now_ms);
-                let others = match of_a_person {
-                    true => self.able("assess", person, when, second) == Ok(true),
-                    false => roles.iter().any(mine),
+                let others = if of_a_person {
+                    self.able("assess", person, when, second) == Ok(true)
+                } else {
+                    roles.iter().any(mine)
                 };
                 published || theirs || others
             }

@@ -381,8 +381,10 @@ impl Deed {
             Self::Drafts { doc } => client.drafts(doc).and_then(|d| shown("drafts", &d, words::drafts(&d))),
             Self::Policy => {
                 let words = client.policy()?;
-                let policy: serde_json::Value = serde_json::from_str(&words).unwrap_or_default();
-                Ok(Shown { value: json!({ "policy": policy }), words })
+                let policy = Some(words.as_str()).filter(|words| !words.is_empty());
+                let policy = policy.map(serde_json::from_str::<serde_json::Value>).transpose();
+                let policy = policy.map_err(|e| FieldError::protocol("json", e))?;
+                shown("policy", &json!({ "policy": policy }), words)
             }
             Self::Held => client.held().and_then(|h| shown("held", &h, words::held(&h))),
             Self::State => client.sync_state().and_then(|s| shown("state", &s, words::state(&s))),
